@@ -1,0 +1,53 @@
+use thiserror::Error;
+
+/// The handle names nothing that is alive here: its object has left or is leaving, its slot holds another one,
+/// it belongs to another store, or it never was a handle.
+///
+/// This is the only error of a look-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the object has left")]
+pub struct Stale;
+
+/// Why a removal has not been done, or is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// The object had left before.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// The caller holds a pin of this domain; a removal may wait and runs the payload's `Drop`. Nothing has changed.
+    #[error("the thread that removes holds a pin")]
+    Pinned,
+    /// The caller itself is inside the object. Nothing has changed.
+    #[error("the thread that removes is inside the object")]
+    Inside,
+    /// Another thread is removing the object, and the caller cannot wait for it, being inside an object itself.
+    #[error("the object is leaving")]
+    Leaving,
+    /// The system call that the removal depends on has been refused since the domain was built. The object is
+    /// leaving and stays so: it is stale for all, and neither its payload nor its slot is given free.
+    #[error("the memory barrier has been refused")]
+    Barrier,
+}
+
+/// Why a domain could not be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DomainError {
+    /// All 255 tags are in use by domains alive, or used up.
+    #[error("no store tag is left")]
+    Tags,
+    /// [`Strategy::Membarrier`](crate::Strategy::Membarrier) was asked for and the system refuses it.
+    #[error("membarrier is not to be had on this system")]
+    Membarrier,
+}
+
+/// The arena has no slot left, or no memory for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the arena is full")]
+pub struct Full;
+
+/// The domain has, or had, an arena of this kind: handles of the two could not be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the domain has an arena of this kind")]
+pub struct KindTaken;

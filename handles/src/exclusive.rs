@@ -1,0 +1,212 @@
+#![expect(
+    unsafe_code,
+    reason = "a lock that outlives what it guards is not tied to it by a lifetime"
+)]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use parking_lot::RawMutex;
+use parking_lot::lock_api::RawMutex as _;
+
+use crate::active::Active;
+use crate::records::Ticket;
+
+/// A payload, or a part of one, that is entered by one thread at a time.
+///
+/// Nobody ever waits for its lock while holding an active reference, or a drain would wait for those who wait: an
+/// [`Active`] can only *try* the lock ([`Active::try_lock`]). Who has to wait leaves the object, waits
+/// on the [`Lock`], which outlives the payload, and enters anew with it ([`Active::lock_with`]).
+pub struct Exclusive<T: ?Sized> {
+    lock: Arc<RawMutex>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached through `&mut self`, by value, or by the one thread that holds the lock; so it is handed
+// from thread to thread (`T: Send`) and never shared.
+unsafe impl<T: ?Sized + Send> Sync for Exclusive<T> {}
+
+impl<T> Exclusive<T> {
+    /// Wraps a value.
+    pub fn new(value: T) -> Self {
+        Self {
+            lock: Arc::new(RawMutex::INIT),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// The value, once its object has left.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> Exclusive<T> {
+    /// The lock alone, to wait on outside the object.
+    pub fn lock(&self) -> Lock {
+        Lock {
+            raw: Arc::clone(&self.lock),
+            held: false,
+        }
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Exclusive<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exclusive")
+            .field("locked", &self.lock.is_locked())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The lock of an [`Exclusive`], held or not, apart from what it guards. Given up when dropped.
+pub struct Lock {
+    raw: Arc<RawMutex>,
+    held: bool,
+}
+
+impl Lock {
+    /// Waits until the lock is this one's. To be called outside any object.
+    pub fn acquire(&mut self) {
+        if !self.held {
+            self.raw.lock();
+            self.held = true;
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.held {
+            // SAFETY: `held` says that this is the holder.
+            unsafe { self.raw.unlock() };
+        }
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock").field("held", &self.held).finish()
+    }
+}
+
+impl<'a, T: ?Sized> Active<'a, Exclusive<T>> {
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, where another holds the lock.
+    pub fn try_lock(self) -> Result<ActiveMut<'a, T>, Self> {
+        if !self.lock.try_lock() {
+            return Err(self);
+        }
+        let lock = NonNull::from(&*self.lock);
+        // SAFETY: the lock has just been taken.
+        Ok(unsafe { ActiveMut::new(self, lock) })
+    }
+
+    /// Uses a lock that has been waited for.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, where `lock` is not held or is another object's.
+    pub fn lock_with(self, mut lock: Lock) -> Result<ActiveMut<'a, T>, Self> {
+        if !lock.held || !Arc::ptr_eq(&self.lock, &lock.raw) {
+            return Err(self);
+        }
+        lock.held = false;
+        let raw = NonNull::from(&*self.lock);
+        // SAFETY: `lock` held it, and has given that up to the new guard.
+        Ok(unsafe { ActiveMut::new(self, raw) })
+    }
+}
+
+/// An active reference to an [`Exclusive`], with its lock held.
+///
+/// # Invariants
+///
+/// Those of [`Active`]; and this holds `lock`, which is the lock of the `Exclusive` that `value` points into.
+pub struct ActiveMut<'a, T: ?Sized> {
+    value: NonNull<T>,
+    lock: NonNull<RawMutex>,
+    ticket: Ticket,
+    arena: PhantomData<&'a mut T>,
+}
+
+impl<'a, T: ?Sized> ActiveMut<'a, T> {
+    /// # Safety
+    ///
+    /// `lock` is the lock of the `Exclusive`, and the caller holds it.
+    unsafe fn new(active: Active<'a, Exclusive<T>>, lock: NonNull<RawMutex>) -> Self {
+        let (exclusive, ticket) = active.into_parts();
+        // SAFETY: the invariants of `Active` hold as long as the ticket is kept.
+        let value = unsafe { exclusive.as_ref() }.value.get();
+        // SAFETY: `UnsafeCell::get` never gives null.
+        let value = unsafe { NonNull::new_unchecked(value) };
+        Self {
+            value,
+            lock,
+            ticket,
+            arena: PhantomData,
+        }
+    }
+
+    /// The right to a part of the payload, in exchange for the right to the whole.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, where `part` gives `None`.
+    pub fn try_map<U: ?Sized>(
+        mut self,
+        part: impl for<'r> FnOnce(&'r mut T) -> Option<&'r mut U>,
+    ) -> Result<ActiveMut<'a, U>, Self> {
+        let Some(value) = part(&mut self).map(NonNull::from) else {
+            return Err(self);
+        };
+        let this = ManuallyDrop::new(self);
+        // INVARIANT: what a payload lends for as long as it is borrowed is in it, or lives as long.
+        Ok(ActiveMut {
+            value,
+            lock: this.lock,
+            ticket: this.ticket,
+            arena: PhantomData,
+        })
+    }
+}
+
+impl<T: ?Sized> Deref for ActiveMut<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the payload stays while the ticket does (see `Active`), and the lock is held.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for ActiveMut<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above; the lock makes this the only way to the value, and `&mut self` the only use of this way.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for ActiveMut<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: the lock belongs to an `Exclusive` that stays while the ticket does.
+        let lock = unsafe { self.lock.as_ref() };
+        // SAFETY: by the invariants this guard holds it.
+        unsafe { lock.unlock() };
+        self.ticket.leave();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for ActiveMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ActiveMut").field(&&**self).finish()
+    }
+}

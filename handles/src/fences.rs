@@ -1,0 +1,113 @@
+//! The one module that fences.
+//!
+//! Two races of the store-then-load kind decide whether a drain is right (see `records` and `drain`):
+//!
+//! - *enter against mark*: a reader stores its cell, then loads the version; a remover stores the version, then
+//!   loads the cells. One of the two must see the other's store.
+//! - *leave against park*: a reader clears its cell, then loads the alarm; a remover raises the alarm, then loads
+//!   the cell. Again one of the two must see the other's store.
+//!
+//! The reader's side calls [`Fences::light`] between its two accesses, the remover's [`Fences::heavy`]. With
+//! [`Fences::Symmetric`] both are `fence(SeqCst)`, and the total order of such fences decides the race. With
+//! [`Fences::Asymmetric`] the light one only keeps the compiler from reordering, and the heavy one makes every
+//! running thread of the process execute a full barrier: that barrier falls before the reader's store, between
+//! its two accesses, or after its load. In the first case the reader's load sees the remover's store; in the two
+//! others the remover's load sees the reader's.
+
+#![expect(
+    unsafe_code,
+    reason = "membarrier(2) is a system call without a wrapper"
+)]
+
+use std::sync::atomic::{Ordering, compiler_fence, fence};
+
+use crate::error::{DomainError, RemoveError};
+
+/// How a removal learns who is inside. Settled when a [`Domain`](crate::Domain) is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// `Membarrier` where the system has it, else `Fence`.
+    #[default]
+    Auto,
+    /// Readers pay nothing; a removal calls `membarrier(2)`, private and expedited. A system-call filter that is
+    /// installed later must allow it: from then on, removals fail where it is refused.
+    Membarrier,
+    /// Readers and removals pay a fence each. For other systems, and for tools that do not know `membarrier`.
+    Fence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fences {
+    Asymmetric,
+    Symmetric,
+}
+
+impl Fences {
+    pub(crate) fn settle(strategy: Strategy) -> Result<Self, DomainError> {
+        match strategy {
+            Strategy::Fence => Ok(Self::Symmetric),
+            Strategy::Membarrier if membarrier::register() => Ok(Self::Asymmetric),
+            Strategy::Membarrier => Err(DomainError::Membarrier),
+            Strategy::Auto if membarrier::register() => Ok(Self::Asymmetric),
+            Strategy::Auto => Ok(Self::Symmetric),
+        }
+    }
+
+    /// The reader's side.
+    #[inline]
+    pub(crate) fn light(self) {
+        match self {
+            // SeqCst: for the compiler only; the other side's `membarrier` orders the processor.
+            Self::Asymmetric => compiler_fence(Ordering::SeqCst),
+            // SeqCst: pairs with the fence of `heavy`; the later of the two sees what stands before the earlier.
+            Self::Symmetric => fence(Ordering::SeqCst),
+        }
+    }
+
+    /// The remover's side.
+    pub(crate) fn heavy(self) -> Result<(), RemoveError> {
+        // SeqCst: pairs with `light`. With `membarrier` it orders this thread's own store before the call, which
+        // the system call's own barrier does too: it costs nothing beside it, and needs no reading of the kernel.
+        fence(Ordering::SeqCst);
+        if self == Self::Asymmetric && !membarrier::barrier() {
+            return Err(RemoveError::Barrier);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod membarrier {
+    use std::ffi::{c_int, c_long};
+
+    const REGISTER_PRIVATE_EXPEDITED: c_int = 1 << 4;
+    const PRIVATE_EXPEDITED: c_int = 1 << 3;
+
+    fn call(command: c_int) -> bool {
+        let (flags, cpu): (c_int, c_int) = (0, 0);
+        // SAFETY: `membarrier` takes three integers and touches no memory of ours.
+        let answer: c_long = unsafe { libc::syscall(libc::SYS_membarrier, command, flags, cpu) };
+        answer == 0
+    }
+
+    /// Registers the process; to do it again is harmless.
+    pub(super) fn register() -> bool {
+        call(REGISTER_PRIVATE_EXPEDITED) && call(PRIVATE_EXPEDITED)
+    }
+
+    pub(super) fn barrier() -> bool {
+        call(PRIVATE_EXPEDITED)
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod membarrier {
+    pub(super) fn register() -> bool {
+        false
+    }
+
+    pub(super) fn barrier() -> bool {
+        false
+    }
+}

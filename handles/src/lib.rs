@@ -1,0 +1,62 @@
+//! Typed generational handles over slot arenas, for objects that leave while others are using them.
+//!
+//! An [`Arena`] hands out [`Handle`]s: 8 bytes, `Copy`, good for ever. A handle whose object has left is
+//! [`Stale`]; it never dangles and never reaches what took the slot. Each slot has two parts, and the
+//! types say which is which:
+//!
+//! - the *store part* `S`, read under a [`Pin`]. A pin is cheap and blocks nobody; it may show an object
+//!   that is just leaving, never freed memory. Epochs reclaim this part.
+//! - the *payload* `P`, entered through an *active reference* ([`Active`]), held for one operation. A
+//!   removal makes new ones fail, waits for those inside (the *drain*), and returns the payload or drops
+//!   it on its own thread. When it has returned, nobody is inside and nobody will ever be.
+//!
+//! ```
+//! use enodev_handles::{Arena, Domain, Kind, Stale};
+//!
+//! enum Disk {}
+//! impl Kind for Disk {
+//!     const NAME: &'static str = "Disk";
+//! }
+//!
+//! let domain = Domain::new()?;
+//! let disks: Arena<Disk, &'static str, Vec<u8>> = Arena::new(&domain)?;
+//!
+//! let sda = disks.insert("sda", vec![0xeb, 0x3c])?;
+//! assert_eq!(disks.get(&domain.pin(), sda), Ok(&"sda"));
+//! assert_eq!(disks.enter(sda).unwrap()[0], 0xeb);
+//!
+//! let payload = disks.remove(sda)?; // waits for those inside
+//! assert_eq!(payload, [0xeb, 0x3c]);
+//! assert!(matches!(disks.enter(sda), Err(Stale)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The crate knows no device. The semantics follow the active references of Linux's kernfs; where they
+//! differ, the item says so. Not to be used in a signal handler, nor in a forked child that inherited
+//! references of other threads.
+
+mod handle;
+mod error;
+mod domain;
+mod arena;
+mod active;
+mod exclusive;
+mod leaving;
+
+mod version;
+mod tags;
+mod slots;
+mod free;
+mod fences;
+mod records;
+mod drain;
+mod participants;
+
+pub use active::Active;
+pub use arena::{Arena, Iter, Reservation};
+pub use domain::{Domain, Pin};
+pub use error::{DomainError, Full, KindTaken, RemoveError, Stale};
+pub use exclusive::{ActiveMut, Exclusive, Lock};
+pub use fences::Strategy;
+pub use handle::{Handle, Kind};
+pub use leaving::{Leaving, Quiet};

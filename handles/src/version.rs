@@ -1,0 +1,139 @@
+//! The bits of a version word, declared once.
+//!
+//! ```text
+//! 31        24 23                        1   0
+//! +-----------+---------------------------+------+
+//! |    tag    |        generation         | live |
+//! +-----------+---------------------------+------+
+//! ```
+//!
+//! A handle carries the word that its slot has while its object is alive, so one compare refuses all that
+//! is not alive here: another generation, another store's tag, the null handle (tag 0), a vacant slot.
+//! `live` is the bit that `slotmap` forces to 1 in every key, and it takes the higher version as the newer:
+//! hence the generation stands below the tag.
+
+use std::fmt;
+
+const LIVE_BITS: u32 = 1;
+const GENERATION_BITS: u32 = 23;
+const TAG_BITS: u32 = 8;
+const GENERATION_SHIFT: u32 = LIVE_BITS;
+const TAG_SHIFT: u32 = LIVE_BITS + GENERATION_BITS;
+const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+
+const _: () = assert!(LIVE_BITS + GENERATION_BITS + TAG_BITS == u32::BITS);
+
+/// The last generation that a slot can have: the one after it still fits the word of the vacant slot.
+pub(crate) const GENERATION_LAST: u32 = GENERATION_MASK - 1;
+/// Tags are `1..=TAG_MAX`; 0 marks what belongs to no store.
+pub(crate) const TAG_MAX: u8 = u8::MAX;
+
+/// A slot's version word.
+///
+/// # Invariants
+///
+/// | word | state | store part | payload |
+/// |---|---|---|---|
+/// | `0` | never used | uninitialised | uninitialised |
+/// | `(tag, g, 1)` | live | initialised | initialised |
+/// | `(tag, g, 0)` | leaving | initialised | the remover's |
+/// | `(0, g, 0)`, `g` the next generation | vacant | the reclaimer's until it is in the free list | uninitialised |
+///
+/// A word `(tag, g, _)` with a tag other than 0 never comes back once the slot has left it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version(u32);
+
+impl Version {
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn live(tag: u8, generation: u32) -> Self {
+        Self((tag as u32) << TAG_SHIFT | (generation & GENERATION_MASK) << GENERATION_SHIFT | 1)
+    }
+
+    pub(crate) const fn vacant(generation: u32) -> Self {
+        Self((generation & GENERATION_MASK) << GENERATION_SHIFT)
+    }
+
+    /// The word of the same incarnation while it leaves.
+    pub(crate) const fn leaving(self) -> Self {
+        Self(self.0 & !1)
+    }
+
+    pub(crate) const fn is_live(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    pub(crate) const fn tag(self) -> u8 {
+        (self.0 >> TAG_SHIFT) as u8
+    }
+
+    pub(crate) const fn generation(self) -> u32 {
+        self.0 >> GENERATION_SHIFT & GENERATION_MASK
+    }
+
+    /// Whether a slot with this word holds the live object that a handle with the word `handle` names.
+    ///
+    /// Built with `--cfg enodev_unchecked`, tag and generation are ignored: the tests that are to notice a
+    /// wrong answer are tried on that build.
+    #[inline]
+    pub(crate) const fn answers_to(self, handle: Version) -> bool {
+        if cfg!(enodev_unchecked) {
+            self.is_live()
+        } else {
+            self.0 == handle.0
+        }
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}.{}{}",
+            self.tag(),
+            self.generation(),
+            if self.is_live() { "" } else { "-" }
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_come_back_as_they_went_in() {
+        for (tag, generation) in [
+            (1, 0),
+            (TAG_MAX, GENERATION_LAST),
+            (7, 1),
+            (1, GENERATION_LAST),
+        ] {
+            let version = Version::live(tag, generation);
+            assert!(version.is_live());
+            assert_eq!((version.tag(), version.generation()), (tag, generation));
+            let leaving = version.leaving();
+            assert!(!leaving.is_live());
+            assert_eq!((leaving.tag(), leaving.generation()), (tag, generation));
+        }
+    }
+
+    #[test]
+    fn a_later_generation_of_a_tag_is_the_higher_word() {
+        assert!(Version::live(3, 8).bits() > Version::live(3, 7).bits());
+    }
+
+    #[test]
+    fn a_vacant_word_is_no_incarnation_of_any_store() {
+        for generation in [0, 1, GENERATION_LAST] {
+            assert_eq!(Version::vacant(generation).tag(), 0);
+            assert!(!Version::vacant(generation).is_live());
+        }
+    }
+}
