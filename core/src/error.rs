@@ -1,0 +1,101 @@
+use enodev_attrs::{DefineError, Errno, InvalidName};
+use enodev_handles::{DomainError, Full, RemoveError, Stale};
+use thiserror::Error;
+
+/// Why an operation on the store failed. It has left no trace, unless the variant says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `ENODEV` if the object has left or is leaving, or is another store's; otherwise what a callback returned.
+    #[error(transparent)]
+    Errno(#[from] Errno),
+    /// The name is not one. `ENAMETOOLONG` or `EINVAL`.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// The attribute cannot be as it was defined. `EINVAL` or as [`Name`](Self::Name).
+    #[error(transparent)]
+    Define(#[from] DefineError),
+    /// There is something of that name already, perhaps still leaving. `EEXIST`.
+    #[error("something of that name exists")]
+    Exists,
+    /// There is nothing of that name. `ENOENT`.
+    #[error("nothing of that name exists")]
+    NotFound,
+    /// The object has children. `ENOTEMPTY`.
+    #[error("the object has children")]
+    HasChildren,
+    /// The payload is not of the type that was asked for, or is not shared as asked. `EINVAL`.
+    #[error("the payload is of another type")]
+    WrongType,
+    /// The root cannot be removed, nor can it be a link's place twice. `EPERM`.
+    #[error("the root stays")]
+    Root,
+    /// The caller is inside the object: it would wait for itself. `EDEADLK`.
+    #[error("the caller is inside the object")]
+    Inside,
+    /// Another thread is removing the object, and the caller, being inside an object, cannot wait for it. `EBUSY`.
+    #[error("the object is leaving")]
+    Leaving,
+    /// The barrier that a removal depends on is refused by the system. The object is leaving and stays so. `EPERM`.
+    #[error("the system refuses the memory barrier")]
+    Barrier,
+    /// The index space or the memory is exhausted. `ENOMEM`.
+    #[error("the store is full")]
+    Full,
+    /// The store cannot be made: too many are alive, or the strategy is not to be had. `EAGAIN`.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+}
+
+/// What operations on the store return.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The number that a system call would return for this.
+    pub const fn errno(self) -> Errno {
+        match self {
+            Self::Errno(errno) => errno,
+            Self::Name(error) => error.errno(),
+            Self::Define(error) => error.errno(),
+            Self::Exists => Errno::EEXIST,
+            Self::NotFound => Errno::ENOENT,
+            Self::HasChildren => Errno::ENOTEMPTY,
+            Self::WrongType => Errno::EINVAL,
+            Self::Root | Self::Barrier => Errno::EPERM,
+            Self::Inside => Errno::EDEADLK,
+            Self::Leaving => Errno::EBUSY,
+            Self::Full => Errno::ENOMEM,
+            Self::Domain(_) => Errno::EAGAIN,
+        }
+    }
+}
+
+impl From<Error> for Errno {
+    fn from(error: Error) -> Self {
+        error.errno()
+    }
+}
+
+impl From<Stale> for Error {
+    fn from(stale: Stale) -> Self {
+        Self::Errno(stale.into())
+    }
+}
+
+impl From<Full> for Error {
+    fn from(_: Full) -> Self {
+        Self::Full
+    }
+}
+
+impl From<RemoveError> for Error {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Stale(stale) => stale.into(),
+            RemoveError::Barrier => Self::Barrier,
+            RemoveError::Leaving => Self::Leaving,
+            // The store gives no pins away, so `Pinned` is not met; it would be a wait for oneself as well.
+            _ => Self::Inside,
+        }
+    }
+}

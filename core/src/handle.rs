@@ -1,0 +1,62 @@
+//! The kinds of objects in a store, and their handles.
+
+use enodev_handles::Handle;
+
+/// The kinds themselves. Nobody makes a value of one: they tell handle types apart.
+pub mod kind {
+    use enodev_handles::Kind;
+
+    macro_rules! kinds {
+        ($($(#[$doc:meta])* $name:ident)*) => {$(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub enum $name {}
+
+            impl Kind for $name {
+                const NAME: &'static str = stringify!($name);
+            }
+        )*};
+    }
+
+    kinds! {
+        /// An object in the tree: a directory with attributes, links and children.
+        Kobject
+        /// A kobject that is a device.
+        Device
+        /// What devices of one type have in common.
+        Type
+        /// An attribute of a type.
+        Attr
+    }
+}
+
+/// Names an object in the tree.
+pub type KobjectHandle = Handle<kind::Kobject>;
+/// Names a device. Its bits are those of its kobject's handle.
+pub type DeviceHandle = Handle<kind::Device>;
+/// Names a type.
+pub type TypeHandle = Handle<kind::Type>;
+/// Names an attribute of a type. On an object it is addressed as (object, attribute).
+pub type AttrHandle = Handle<kind::Attr>;
+
+/// A handle of something that has a place in the tree.
+pub trait AsKobject: Copy {
+    /// The handle of its kobject.
+    fn kobject(self) -> KobjectHandle;
+}
+
+impl AsKobject for KobjectHandle {
+    fn kobject(self) -> KobjectHandle {
+        self
+    }
+}
+
+impl AsKobject for DeviceHandle {
+    fn kobject(self) -> KobjectHandle {
+        KobjectHandle::from_bits(self.to_bits())
+    }
+}
+
+pub(crate) fn device(kobject: KobjectHandle) -> DeviceHandle {
+    DeviceHandle::from_bits(kobject.to_bits())
+}
