@@ -220,6 +220,12 @@ where
         self.departures.join(handle.index(), handle.version())
     }
 
+    /// Ends the stay of guards that have been forgotten (`mem::forget`), so that removals do not wait for them any more: the
+    /// exclusive borrow proves that their lifetimes are over.
+    pub fn forget_guards(&mut self) {
+        records::forget(&self.slots.memory());
+    }
+
     /// The objects alive, each with its store part.
     ///
     /// Neither blocks anybody nor is blocked. An object that is there during the whole walk is met exactly once; one that
