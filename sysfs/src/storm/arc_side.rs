@@ -1,0 +1,215 @@
+//! The storm on a store made of `Arc`s.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use enodev::{Errno, PAGE_SIZE};
+use enodev_bench::baseline::{ArcStore, Attribute, Attributes, Error, Node, OpenFile};
+use parking_lot::Mutex;
+
+use super::plan::{Place, Plan};
+use super::side::{Side, SideError};
+use super::stamp::Stamped;
+use crate::Dir;
+use crate::load::Link;
+
+pub(super) struct ArcSide<'p> {
+    store: ArcStore<Stamped>,
+    plan: &'p Plan<'p>,
+    /// By place in the tree; directories with the same attributes share a table.
+    tables: Vec<Attributes<Stamped>>,
+    /// Changed by the one thread that unplugs.
+    plugged: Mutex<Plugged>,
+}
+
+struct Plugged {
+    incarnation: u64,
+    alive: Vec<Arc<AtomicUsize>>,
+}
+
+pub(super) enum Target {
+    /// An object, and the place of the attribute in its table.
+    Handle(Weak<Node<Stamped>>, usize),
+    File(OpenFile<Stamped>),
+}
+
+pub(super) struct Buffer {
+    page: Vec<u8>,
+    bytes: [u8; PAGE_SIZE],
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self {
+            page: Vec::with_capacity(PAGE_SIZE),
+            bytes: [0; PAGE_SIZE],
+        }
+    }
+}
+
+impl<'p> ArcSide<'p> {
+    pub(super) fn new(plan: &'p Plan<'p>, links: &[Link]) -> Result<Self, SideError> {
+        let alive: Vec<_> = plan
+            .units
+            .iter()
+            .map(|_| Arc::<AtomicUsize>::default())
+            .collect();
+        let side = Self {
+            store: ArcStore::new(),
+            plan,
+            tables: tables(plan)?,
+            plugged: Mutex::new(Plugged {
+                incarnation: 0,
+                alive,
+            }),
+        };
+        let elsewhere = Arc::default();
+        for index in 1..plan.tree.dirs.len() {
+            let unit = plan
+                .units
+                .iter()
+                .position(|unit| unit.dirs().contains(&index));
+            let plugged = side.plugged.lock();
+            let alive = unit.map_or(&elsewhere, |unit| &plugged.alive[unit]);
+            side.register(index, 0, alive)?;
+        }
+        for link in links {
+            side.link(link)?;
+        }
+        Ok(side)
+    }
+
+    fn path(&self, dir: usize) -> &str {
+        &self.plan.tree.dirs[dir].path
+    }
+
+    fn register(
+        &self,
+        index: usize,
+        incarnation: u64,
+        alive: &Arc<AtomicUsize>,
+    ) -> Result<(), SideError> {
+        let dir = &self.plan.tree.dirs[index];
+        let payload = Stamped::new(&self.plan.contents[index], index, incarnation, alive);
+        let parent = dir.parent.map_or("", |parent| self.path(parent));
+        self.store
+            .register(parent, &dir.name, payload, &self.tables[index])
+            .map_err(failed(&dir.path))?;
+        Ok(())
+    }
+
+    /// The root of this store is no object, and cannot be linked to.
+    fn link(&self, link: &Link) -> Result<(), SideError> {
+        match self
+            .store
+            .link(self.path(link.dir), &link.name, self.path(link.target))
+        {
+            Ok(()) | Err(Error::Root) => Ok(()),
+            Err(error) => Err(failed(self.path(link.dir))(error)),
+        }
+    }
+}
+
+fn failed(path: &str) -> impl Fn(Error) -> SideError + '_ {
+    move |error| SideError {
+        path: path.into(),
+        cause: error.to_string(),
+    }
+}
+
+fn tables(plan: &Plan<'_>) -> Result<Vec<Attributes<Stamped>>, SideError> {
+    let mut known = HashMap::<Vec<&str>, Attributes<Stamped>>::new();
+    let table = |dir: &'_ Dir| {
+        let attributes = dir.attributes.iter().enumerate().map(|(index, attribute)| {
+            Attribute::ro(&attribute.name, move |owner: &Stamped, page| {
+                page.extend_from_slice(owner.answer(index).map_err(Errno::raw)?);
+                Ok(())
+            })
+        });
+        Attributes::new(attributes.collect()).map_err(failed(&dir.path))
+    };
+    let mut tables = Vec::with_capacity(plan.tree.dirs.len());
+    for dir in &plan.tree.dirs {
+        let shape: Vec<&str> = dir
+            .attributes
+            .iter()
+            .map(|attribute| &*attribute.name)
+            .collect();
+        if let Some(known) = known.get(&shape) {
+            tables.push(known.clone());
+            continue;
+        }
+        let table = table(dir)?;
+        known.insert(shape, table.clone());
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+impl Side for ArcSide<'_> {
+    type Target = Target;
+    type Buffer = Buffer;
+
+    fn open(&self, place: &Place, as_file: bool) -> Option<Target> {
+        let dir = &self.plan.tree.dirs[place.dir];
+        let name = &dir.attributes[place.attribute].name;
+        if as_file || place.binary {
+            return self.store.open(&dir.path, name).ok().map(Target::File);
+        }
+        let node = self.store.get(&dir.path)?;
+        let attribute = node.attributes().position(name)?;
+        Some(Target::Handle(Arc::downgrade(&node), attribute))
+    }
+
+    fn read<'b>(&self, target: &Target, buffer: &'b mut Buffer) -> Result<&'b [u8], Errno> {
+        let errno = |error: Error| Errno::from_raw(error.errno()).unwrap_or(Errno::EIO);
+        match target {
+            Target::Handle(node, attribute) => {
+                let node = node.upgrade().ok_or(Errno::ENODEV)?;
+                let attribute = node.attributes().get(*attribute).ok_or(Errno::EINVAL)?;
+                attribute
+                    .show(node.payload(), &mut buffer.page)
+                    .map_err(errno)?;
+                Ok(&buffer.page)
+            }
+            Target::File(file) => {
+                let count = file.pread(0, &mut buffer.bytes).map_err(errno)?;
+                Ok(&buffer.bytes[..count])
+            }
+        }
+    }
+
+    fn unplug(&self, unit: usize) -> Result<(), SideError> {
+        let path = self.path(self.plan.units[unit].top);
+        self.store.unregister(path).map_err(failed(path))?;
+        Ok(())
+    }
+
+    fn replug(&self, unit: usize) -> Result<(), SideError> {
+        let alive = Arc::default();
+        let incarnation = {
+            let mut plugged = self.plugged.lock();
+            plugged.incarnation += 1;
+            plugged.incarnation
+        };
+        let unit_plan = &self.plan.units[unit];
+        for index in unit_plan.dirs() {
+            self.register(index, incarnation, &alive)?;
+        }
+        for link in &unit_plan.links {
+            // In this store links from elsewhere stay, and lead nowhere.
+            if !unit_plan.dirs().contains(&link.dir) {
+                let _ = self.store.unlink(self.path(link.dir), &link.name);
+            }
+            self.link(link)?;
+        }
+        self.plugged.lock().alive[unit] = alive;
+        Ok(())
+    }
+
+    fn alive(&self, unit: usize) -> usize {
+        // Acquire: pairs with the Release of the payloads' ends.
+        self.plugged.lock().alive[unit].load(Ordering::Acquire)
+    }
+}
