@@ -82,15 +82,8 @@ pub struct Attribute<O: Owner> {
 
 /// The code of an attribute. A callback that is `None` is one the attribute has not.
 enum Body<O: Owner> {
-    Text {
-        show: Option<Show<O>>,
-        store: Option<Store<O>>,
-    },
-    Binary {
-        size: u64,
-        read_at: Option<ReadAt<O>>,
-        write_at: Option<WriteAt<O>>,
-    },
+    Text { show: Option<Show<O>>, store: Option<Store<O>> },
+    Binary { size: u64, read_at: Option<ReadAt<O>>, write_at: Option<WriteAt<O>> },
 }
 
 /// Why an attribute cannot be as it was asked for.
@@ -115,9 +108,7 @@ impl DefineError {
     pub const fn errno(self) -> Errno {
         match self {
             DefineError::Name(invalid) => invalid.errno(),
-            DefineError::Unreadable(_)
-            | DefineError::Unwritable(_)
-            | DefineError::Executable(_) => Errno::EINVAL,
+            DefineError::Unreadable(_) | DefineError::Unwritable(_) | DefineError::Executable(_) => Errno::EINVAL,
         }
     }
 }
@@ -135,10 +126,7 @@ impl<O: Owner> Attribute<O> {
     where
         S: Fn(O::Ref<'_>, &mut Page) -> Result + Send + Sync + 'static,
     {
-        let body = Body::Text {
-            show: Some(Box::new(show)),
-            store: None,
-        };
+        let body = Body::Text { show: Some(Box::new(show)), store: None };
         Self::define(name, Mode::RO, body)
     }
 
@@ -147,10 +135,7 @@ impl<O: Owner> Attribute<O> {
     where
         T: Fn(O::Ref<'_>, &[u8]) -> Result + Send + Sync + 'static,
     {
-        let body = Body::Text {
-            show: None,
-            store: Some(Box::new(store)),
-        };
+        let body = Body::Text { show: None, store: Some(Box::new(store)) };
         Self::define(name, Mode::WO, body)
     }
 
@@ -160,10 +145,7 @@ impl<O: Owner> Attribute<O> {
         S: Fn(O::Ref<'_>, &mut Page) -> Result + Send + Sync + 'static,
         T: Fn(O::Ref<'_>, &[u8]) -> Result + Send + Sync + 'static,
     {
-        let body = Body::Text {
-            show: Some(Box::new(show)),
-            store: Some(Box::new(store)),
-        };
+        let body = Body::Text { show: Some(Box::new(show)), store: Some(Box::new(store)) };
         Self::define(name, Mode::RW, body)
     }
 
@@ -174,11 +156,7 @@ impl<O: Owner> Attribute<O> {
     where
         R: Fn(O::Ref<'_>, u64, &mut [u8]) -> Result<usize> + Send + Sync + 'static,
     {
-        let body = Body::Binary {
-            size,
-            read_at: Some(Box::new(read_at)),
-            write_at: None,
-        };
+        let body = Body::Binary { size, read_at: Some(Box::new(read_at)), write_at: None };
         Self::define(name, Mode::RO, body)
     }
 
@@ -189,11 +167,7 @@ impl<O: Owner> Attribute<O> {
     where
         W: Fn(O::Ref<'_>, u64, &[u8]) -> Result<usize> + Send + Sync + 'static,
     {
-        let body = Body::Binary {
-            size,
-            read_at: None,
-            write_at: Some(Box::new(write_at)),
-        };
+        let body = Body::Binary { size, read_at: None, write_at: Some(Box::new(write_at)) };
         Self::define(name, Mode::WO, body)
     }
 
@@ -205,15 +179,7 @@ impl<O: Owner> Attribute<O> {
         W: Fn(O::Ref<'_>, u64, &[u8]) -> Result<usize> + Send + Sync + 'static,
     {
         let (read_at, write_at) = (Some(Box::new(read_at) as _), Some(Box::new(write_at) as _));
-        Self::define(
-            name,
-            Mode::RW,
-            Body::Binary {
-                size,
-                read_at,
-                write_at,
-            },
-        )
+        Self::define(name, Mode::RW, Body::Binary { size, read_at, write_at })
     }
 
     /// The same attribute with another mode, which may promise less than the callbacks can do.
@@ -237,12 +203,7 @@ impl<O: Owner> Attribute<O> {
     }
 
     fn define(name: &str, mode: Mode, body: Body<O>) -> Result<Self, DefineError> {
-        Ok(Attribute {
-            name: Name::new(name)?,
-            mode,
-            body,
-            panics: AtomicU64::new(0),
-        })
+        Ok(Attribute { name: Name::new(name)?, mode, body, panics: AtomicU64::new(0) })
     }
 }
 
@@ -315,9 +276,7 @@ impl<O: Owner> Attribute<O> {
     /// - Whatever `show` returns.
     pub fn show(&self, owner: O::Ref<'_>, page: &mut Page) -> Result {
         page.fill(|page| match &self.body {
-            Body::Text {
-                show: Some(show), ..
-            } => self.run(|| show(owner, page)),
+            Body::Text { show: Some(show), .. } => self.run(|| show(owner, page)),
             _ => Err(Errno::EIO),
         })
     }
@@ -338,9 +297,7 @@ impl<O: Owner> Attribute<O> {
             return Ok(());
         }
         match &self.body {
-            Body::Text {
-                store: Some(store), ..
-            } => self.run(|| store(owner, data)),
+            Body::Text { store: Some(store), .. } => self.run(|| store(owner, data)),
             _ => Err(Errno::EIO),
         }
     }
@@ -361,12 +318,9 @@ impl<O: Owner> Attribute<O> {
             return Ok(0);
         }
         match &self.body {
-            Body::Binary {
-                read_at: Some(read_at),
-                ..
-            } => self
-                .run(|| read_at(owner, offset, buf))
-                .and_then(|count| at_most(count, len)),
+            Body::Binary { read_at: Some(read_at), .. } => {
+                self.run(|| read_at(owner, offset, buf)).and_then(|count| at_most(count, len))
+            }
             _ => Err(Errno::EIO),
         }
     }
@@ -392,12 +346,9 @@ impl<O: Owner> Attribute<O> {
             return Ok(0);
         }
         match &self.body {
-            Body::Binary {
-                write_at: Some(write_at),
-                ..
-            } => self
-                .run(|| write_at(owner, offset, data))
-                .and_then(|count| at_most(count, len)),
+            Body::Binary { write_at: Some(write_at), .. } => {
+                self.run(|| write_at(owner, offset, data)).and_then(|count| at_most(count, len))
+            }
             _ => Err(Errno::EIO),
         }
     }
@@ -425,11 +376,7 @@ impl<O: Owner> Attribute<O> {
 
 /// A count that a callback claims, believed only if it can be true.
 fn at_most(count: usize, len: usize) -> Result<usize> {
-    if count > len {
-        Err(Errno::EIO)
-    } else {
-        Ok(count)
-    }
+    if count > len { Err(Errno::EIO) } else { Ok(count) }
 }
 
 impl<O: Owner> fmt::Debug for Attribute<O> {

@@ -220,16 +220,9 @@ mod tests {
 
     #[test]
     fn no_two_constants_share_a_text() {
-        let mut texts: Vec<_> = AGAINST_LIBC
-            .iter()
-            .map(|(errno, ..)| errno.entry())
-            .collect();
+        let mut texts: Vec<_> = AGAINST_LIBC.iter().map(|(errno, ..)| errno.entry()).collect();
         texts.sort_by_key(|entry| entry.map(|(_, text)| text));
-        assert!(
-            texts
-                .windows(2)
-                .all(|pair| pair[0].map(|e| e.1) != pair[1].map(|e| e.1))
-        );
+        assert!(texts.windows(2).all(|pair| pair[0].map(|e| e.1) != pair[1].map(|e| e.1)));
     }
 
     #[test]

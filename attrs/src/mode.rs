@@ -94,8 +94,7 @@ mod tests {
 
     #[test]
     fn display_is_four_octal_digits() {
-        let shown =
-            [Mode::RO, Mode::WO, Mode::RW, Mode::empty(), Mode::all()].map(|m| m.to_string());
+        let shown = [Mode::RO, Mode::WO, Mode::RW, Mode::empty(), Mode::all()].map(|m| m.to_string());
         assert_eq!(shown, ["0444", "0200", "0644", "0000", "0777"]);
     }
 

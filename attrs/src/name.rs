@@ -86,9 +86,7 @@ impl InvalidName {
     pub const fn errno(self) -> Errno {
         match self {
             InvalidName::TooLong => Errno::ENAMETOOLONG,
-            InvalidName::Empty | InvalidName::Slash | InvalidName::Nul | InvalidName::Dots => {
-                Errno::EINVAL
-            }
+            InvalidName::Empty | InvalidName::Slash | InvalidName::Nul | InvalidName::Dots => Errno::EINVAL,
         }
     }
 }
@@ -185,10 +183,7 @@ mod tests {
         let ordered: BTreeSet<Name> = names.into_iter().collect();
         assert!(hashed.contains("size") && ordered.contains("size"));
         assert!(!hashed.contains("sizes") && !ordered.contains("sizes"));
-        assert_eq!(
-            ordered.first().map(|name| format!("{name:>10}{name:?}")),
-            Some(r#" removable"removable""#.into())
-        );
+        assert_eq!(ordered.first().map(|name| format!("{name:>10}{name:?}")), Some(r#" removable"removable""#.into()));
     }
 
     proptest! {

@@ -118,20 +118,11 @@ impl OpenFile {
         }
         let may_read = mode.readable() && has_read;
         let may_write = mode.writable() && has_write;
-        if access.contains(Access::READ) && !may_read
-            || access.contains(Access::WRITE) && !may_write
-        {
+        if access.contains(Access::READ) && !may_read || access.contains(Access::WRITE) && !may_write {
             return Err(Errno::EACCES);
         }
-        let state = State {
-            position: 0,
-            pass: None,
-            pages: None,
-        };
-        Ok(OpenFile {
-            access,
-            state: ReentrantMutex::new(RefCell::new(state)),
-        })
+        let state = State { position: 0, pass: None, pages: None };
+        Ok(OpenFile { access, state: ReentrantMutex::new(RefCell::new(state)) })
     }
 
     /// What the file was opened for.
@@ -160,12 +151,7 @@ impl OpenFile {
     /// # Errors
     ///
     /// Those of [`read`](Self::read), and `EINVAL` for an offset above `i64::MAX`.
-    pub fn pread<T: Target + ?Sized>(
-        &self,
-        target: &T,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize> {
+    pub fn pread<T: Target + ?Sized>(&self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
         self.locked(Access::READ, |state| {
             check_offset(target, offset)?;
             state.read(target, offset, buf)
@@ -194,12 +180,7 @@ impl OpenFile {
     /// # Errors
     ///
     /// Those of [`write`](Self::write), and `EINVAL` for an offset above `i64::MAX`.
-    pub fn pwrite<T: Target + ?Sized>(
-        &self,
-        target: &T,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<usize> {
+    pub fn pwrite<T: Target + ?Sized>(&self, target: &T, offset: u64, data: &[u8]) -> Result<usize> {
         self.locked(Access::WRITE, |_state| {
             check_offset(target, offset)?;
             write(target, offset, data)
@@ -221,19 +202,13 @@ impl OpenFile {
                 SeekFrom::Current(by) => state.position.checked_add_signed(by),
                 SeekFrom::End(by) => target.size().checked_add_signed(by),
             };
-            state.position = position
-                .filter(|&position| position <= OFFSET_MAX)
-                .ok_or(Errno::EINVAL)?;
+            state.position = position.filter(|&position| position <= OFFSET_MAX).ok_or(Errno::EINVAL)?;
             Ok(state.position)
         })
     }
 
     /// Runs one operation that needs `access`, alone on this file.
-    fn locked<R>(
-        &self,
-        access: Access,
-        operation: impl FnOnce(&mut State) -> Result<R>,
-    ) -> Result<R> {
+    fn locked<R>(&self, access: Access, operation: impl FnOnce(&mut State) -> Result<R>) -> Result<R> {
         if !self.access.contains(access) {
             return Err(Errno::EBADF);
         }
@@ -244,33 +219,16 @@ impl OpenFile {
 }
 
 impl State {
-    fn read<T: Target + ?Sized>(
-        &mut self,
-        target: &T,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize> {
-        if target.is_binary() {
-            target.read_at(offset, buf)
-        } else {
-            self.read_text(target, offset, buf)
-        }
+    fn read<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        if target.is_binary() { target.read_at(offset, buf) } else { self.read_text(target, offset, buf) }
     }
 
-    fn read_text<T: Target + ?Sized>(
-        &mut self,
-        target: &T,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize> {
+    fn read_text<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
         if buf.is_empty() {
             target.alive()?;
             return Ok(0);
         }
-        let pages = self.pages.get_or_insert_with(|| Pages {
-            snapshot: Page::new(),
-            next: Page::new(),
-        });
+        let pages = self.pages.get_or_insert_with(|| Pages { snapshot: Page::new(), next: Page::new() });
         if offset != 0 && self.pass == Some(offset) {
             target.alive()?;
         } else {
@@ -278,10 +236,7 @@ impl State {
             mem::swap(&mut pages.snapshot, &mut pages.next);
         }
         let text = pages.snapshot.as_bytes();
-        let unread = usize::try_from(offset)
-            .ok()
-            .and_then(|from| text.get(from..))
-            .unwrap_or_default();
+        let unread = usize::try_from(offset).ok().and_then(|from| text.get(from..)).unwrap_or_default();
         let count = unread.len().min(buf.len());
         buf[..count].copy_from_slice(&unread[..count]);
         self.pass = Some(offset + count as u64);
@@ -295,11 +250,7 @@ impl State {
 }
 
 fn write<T: Target + ?Sized>(target: &T, offset: u64, data: &[u8]) -> Result<usize> {
-    if target.is_binary() {
-        target.write_at(offset, data)
-    } else {
-        target.store(data).map(|()| data.len())
-    }
+    if target.is_binary() { target.write_at(offset, data) } else { target.store(data).map(|()| data.len()) }
 }
 
 /// Refuses an offset that Linux could not hold, of a target that is there.
@@ -314,9 +265,7 @@ fn check_offset<T: Target + ?Sized>(target: &T, offset: u64) -> Result {
 /// Does not look inside, where an operation may be under way.
 impl fmt::Debug for OpenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenFile")
-            .field("access", &self.access)
-            .finish_non_exhaustive()
+        f.debug_struct("OpenFile").field("access", &self.access).finish_non_exhaustive()
     }
 }
 
@@ -378,25 +327,14 @@ mod tests {
         assert!(memory.is_some());
         for len in [crate::PAGE_SIZE, 3, crate::PAGE_SIZE + 1] {
             let read = file.pread(&Text(len), 0, &mut buf);
-            assert_eq!(
-                read,
-                if len > crate::PAGE_SIZE {
-                    Err(Errno::E2BIG)
-                } else {
-                    Ok(len)
-                }
-            );
+            assert_eq!(read, if len > crate::PAGE_SIZE { Err(Errno::E2BIG) } else { Ok(len) });
             assert_eq!(pages(&file), memory);
         }
     }
 
     #[test]
     fn the_position_stops_at_the_highest_offset() {
-        let mut state = State {
-            position: OFFSET_MAX - 1,
-            pass: None,
-            pages: None,
-        };
+        let mut state = State { position: OFFSET_MAX - 1, pass: None, pages: None };
         state.advance(3);
         assert_eq!(state.position, OFFSET_MAX);
     }

@@ -46,10 +46,7 @@ pub struct Page {
 impl Page {
     /// An empty page. The only place that allocates.
     pub fn new() -> Page {
-        Page {
-            bytes: Vec::with_capacity(PAGE_SIZE),
-            overflowed: false,
-        }
+        Page { bytes: Vec::with_capacity(PAGE_SIZE), overflowed: false }
     }
 
     /// Appends `value` as it displays.
@@ -149,10 +146,7 @@ impl Write for Page {
 
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Page")
-            .field("len", &self.len())
-            .field("overflowed", &self.overflowed)
-            .finish_non_exhaustive()
+        f.debug_struct("Page").field("len", &self.len()).field("overflowed", &self.overflowed).finish_non_exhaustive()
     }
 }
 
@@ -178,10 +172,7 @@ mod tests {
         assert_eq!((page.len(), page.remaining()), (PAGE_SIZE, 0));
         assert_eq!(page.put_bytes(b""), Ok(()));
         assert_eq!(page.put_bytes(b"x"), Err(Errno::E2BIG));
-        assert_eq!(
-            page.fill(|page| page.line("x".repeat(PAGE_SIZE))),
-            Err(Errno::E2BIG)
-        );
+        assert_eq!(page.fill(|page| page.line("x".repeat(PAGE_SIZE))), Err(Errno::E2BIG));
         assert!(page.is_empty());
     }
 

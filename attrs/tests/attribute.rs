@@ -4,9 +4,7 @@ use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use enodev_attrs::{
-    Access, Attribute, DefineError, Errno, InvalidName, Mode, Owner, PAGE_SIZE, Page, Result,
-};
+use enodev_attrs::{Access, Attribute, DefineError, Errno, InvalidName, Mode, Owner, PAGE_SIZE, Page, Result};
 use proptest::prelude::*;
 
 /// An owner whose callbacks get a reference to it.
@@ -74,14 +72,7 @@ fn one_of_each() -> Result<[Attribute<Disk>; 6], DefineError> {
 fn each_sort_says_what_it_is() {
     let told = one_of_each().unwrap().map(|attribute| {
         let (name, mode) = (attribute.name().to_string(), attribute.mode().bits());
-        (
-            name,
-            mode,
-            attribute.size(),
-            attribute.has_read(),
-            attribute.has_write(),
-            attribute.is_binary(),
-        )
+        (name, mode, attribute.size(), attribute.has_read(), attribute.has_write(), attribute.is_binary())
     });
     assert_eq!(
         told,
@@ -140,14 +131,7 @@ fn a_callback_gets_whatever_its_owner_lends() {
     .unwrap();
     let bus = String::from("usb");
     let mut page = Page::new();
-    path.show(
-        PortRef {
-            bus: &bus,
-            number: 3,
-        },
-        &mut page,
-    )
-    .unwrap();
+    path.show(PortRef { bus: &bus, number: 3 }, &mut page).unwrap();
     assert_eq!(page.as_bytes(), b"usb3\n");
 }
 
@@ -156,10 +140,7 @@ fn one_attribute_serves_many_owners() {
     let size = Attribute::<Disk>::ro("size", |disk, page| page.line(disk.sectors)).unwrap();
     let mut page = Page::new();
     for sectors in [1, 22, 333] {
-        let disk = Disk {
-            sectors,
-            ..Disk::default()
-        };
+        let disk = Disk { sectors, ..Disk::default() };
         size.show(&disk, &mut page).unwrap();
         assert_eq!(page.as_bytes(), format!("{sectors}\n").as_bytes());
     }
@@ -175,14 +156,8 @@ fn what_has_no_callback_is_eio() {
         let eio = |has: bool| if has { Ok(()) } else { Err(Errno::EIO) };
         assert_eq!(attribute.show(&disk, &mut Page::new()), eio(text && read));
         assert_eq!(attribute.store(&disk, b"1"), eio(text && write));
-        assert_eq!(
-            attribute.read_at(&disk, 0, &mut [0]).map(drop),
-            eio(binary && read)
-        );
-        assert_eq!(
-            attribute.write_at(&disk, 0, b"1").map(drop),
-            eio(binary && write)
-        );
+        assert_eq!(attribute.read_at(&disk, 0, &mut [0]).map(drop), eio(binary && read));
+        assert_eq!(attribute.write_at(&disk, 0, b"1").map(drop), eio(binary && write));
 
         let eacces = |has: bool| if has { None } else { Some(Errno::EACCES) };
         assert_eq!(attribute.open(Access::READ).err(), eacces(read));
@@ -202,21 +177,8 @@ fn a_show_that_does_not_fit_fails_whole() {
     })
     .unwrap();
     let mut page = Page::new();
-    for (sectors, shown, len) in [
-        (4096, Ok(()), 4096),
-        (4097, Err(Errno::E2BIG), 0),
-        (1, Ok(()), 1),
-    ] {
-        assert_eq!(
-            text.show(
-                &Disk {
-                    sectors,
-                    ..Disk::default()
-                },
-                &mut page
-            ),
-            shown
-        );
+    for (sectors, shown, len) in [(4096, Ok(()), 4096), (4097, Err(Errno::E2BIG), 0), (1, Ok(()), 1)] {
+        assert_eq!(text.show(&Disk { sectors, ..Disk::default() }, &mut page), shown);
         assert_eq!(page.len(), len);
     }
 }
@@ -225,19 +187,11 @@ fn a_show_that_does_not_fit_fails_whole() {
 #[test]
 fn store_is_called_with_the_whole_of_one_to_page_size_bytes() {
     let text = Attribute::<Disk>::wo("text", |disk, data| disk.write(0, data).map(drop)).unwrap();
-    for (len, stored) in [
-        (0, Ok(())),
-        (1, Ok(())),
-        (PAGE_SIZE, Ok(())),
-        (PAGE_SIZE + 1, Err(Errno::E2BIG)),
-    ] {
+    for (len, stored) in [(0, Ok(())), (1, Ok(())), (PAGE_SIZE, Ok(())), (PAGE_SIZE + 1, Err(Errno::E2BIG))] {
         let disk = Disk::default();
         assert_eq!(text.store(&disk, &vec![b'x'; len]), stored);
         let taken = if stored.is_ok() { len } else { 0 };
-        assert_eq!(
-            (disk.calls(), disk.blob.lock().len()),
-            (taken.min(1), taken)
-        );
+        assert_eq!((disk.calls(), disk.blob.lock().len()), (taken.min(1), taken));
     }
 }
 
@@ -245,10 +199,7 @@ fn store_is_called_with_the_whole_of_one_to_page_size_bytes() {
 #[test]
 fn a_declared_size_bounds_reads_and_writes() {
     let config = Attribute::<Disk>::bin_rw("config", 8, Disk::read, Disk::write).unwrap();
-    let disk = Disk {
-        blob: (*b"01234567").to_vec().into(),
-        ..Disk::default()
-    };
+    let disk = Disk { blob: (*b"01234567").to_vec().into(), ..Disk::default() };
     let mut buf = [0; 16];
     assert_eq!(config.read_at(&disk, 6, &mut buf), Ok(2));
     assert_eq!(&buf[..2], b"67");
@@ -271,10 +222,7 @@ fn a_declared_size_bounds_reads_and_writes() {
 fn without_a_declared_size_only_the_page_bounds() {
     let memory = Attribute::<Disk>::bin_rw("memory", 0, Disk::read, Disk::write).unwrap();
     let disk = Disk::default();
-    assert_eq!(
-        memory.write_at(&disk, 5000, &[7; PAGE_SIZE + 1]),
-        Ok(PAGE_SIZE)
-    );
+    assert_eq!(memory.write_at(&disk, 5000, &[7; PAGE_SIZE + 1]), Ok(PAGE_SIZE));
     assert_eq!(disk.blob.lock().len(), 5000 + PAGE_SIZE);
     let mut buf = [0; 2 * PAGE_SIZE];
     assert_eq!(memory.read_at(&disk, 1, &mut buf), Ok(PAGE_SIZE));
@@ -283,13 +231,8 @@ fn without_a_declared_size_only_the_page_bounds() {
 
 #[test]
 fn a_count_that_cannot_be_true_is_eio() {
-    let liar = Attribute::<Disk>::bin_rw(
-        "liar",
-        8,
-        |_, _, buf| Ok(buf.len() + 1),
-        |_, _, data| Ok(data.len() + 1),
-    )
-    .unwrap();
+    let liar =
+        Attribute::<Disk>::bin_rw("liar", 8, |_, _, buf| Ok(buf.len() + 1), |_, _, data| Ok(data.len() + 1)).unwrap();
     let disk = Disk::default();
     // Inside the caller's buffer, outside what the callback was given.
     assert_eq!(liar.read_at(&disk, 4, &mut [0; 8]), Err(Errno::EIO));
@@ -314,13 +257,8 @@ fn a_panic_is_eio_and_counted_and_what_it_carried_is_dropped() {
         move |_, _| Err(store()),
     )
     .unwrap();
-    let binary = Attribute::<Disk>::bin_rw(
-        "binary",
-        0,
-        move |_, _, _| Err(read()),
-        move |_, _, _| Err(write()),
-    )
-    .unwrap();
+    let binary =
+        Attribute::<Disk>::bin_rw("binary", 0, move |_, _, _| Err(read()), move |_, _, _| Err(write())).unwrap();
     let held = Arc::strong_count(&carried);
 
     let disk = Disk::default();
@@ -336,16 +274,9 @@ fn a_panic_is_eio_and_counted_and_what_it_carried_is_dropped() {
 
 #[test]
 fn a_callbacks_own_error_goes_through() {
-    let fails = Attribute::<Disk>::rw(
-        "fails",
-        |_, _| Err(Errno::ENODATA),
-        |_, _| Err(Errno::ERANGE),
-    );
+    let fails = Attribute::<Disk>::rw("fails", |_, _| Err(Errno::ENODATA), |_, _| Err(Errno::ERANGE));
     let fails = fails.unwrap();
-    assert_eq!(
-        fails.show(&Disk::default(), &mut Page::new()),
-        Err(Errno::ENODATA)
-    );
+    assert_eq!(fails.show(&Disk::default(), &mut Page::new()), Err(Errno::ENODATA));
     assert_eq!(fails.store(&Disk::default(), b"1"), Err(Errno::ERANGE));
     assert_eq!(fails.panics(), 0);
 }
@@ -356,10 +287,7 @@ fn an_attribute_may_be_shared_and_prints_without_its_callbacks() {
     let size = Attribute::<Disk>::ro("size", |_, _| Ok(())).unwrap();
     check(&size);
     let printed = format!("{size:?}");
-    assert!(
-        printed.contains(r#"name: "size", mode: 0444, binary: false, size: 4096"#),
-        "{printed}"
-    );
+    assert!(printed.contains(r#"name: "size", mode: 0444, binary: false, size: 4096"#), "{printed}");
 }
 
 proptest! {

@@ -46,9 +46,7 @@ impl Dir {
     fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
         let mut root = Self::default();
         for (i, path) in (0..).zip(paths) {
-            let dir = components(path).fold(&mut root, |dir, name| {
-                dir.entries.entry(name.into()).or_default()
-            });
+            let dir = components(path).fold(&mut root, |dir, name| dir.entries.entry(name.into()).or_default());
             dir.value = Some(Arc::new(i));
         }
         root
@@ -61,10 +59,7 @@ struct Nested(RwLock<Dir>);
 impl Shape for Nested {
     fn get(&self, path: &str) -> Option<Arc<u64>> {
         let root = self.0.read().unwrap();
-        components(path)
-            .try_fold(&*root, |dir, name| dir.entries.get(name))?
-            .value
-            .clone()
+        components(path).try_fold(&*root, |dir, name| dir.entries.get(name))?.value.clone()
     }
 }
 
@@ -76,15 +71,8 @@ struct Locked {
 
 impl From<Dir> for Locked {
     fn from(dir: Dir) -> Self {
-        let entries = dir
-            .entries
-            .into_iter()
-            .map(|(name, dir)| (name, dir.into()))
-            .collect();
-        Self {
-            value: dir.value,
-            entries: RwLock::new(entries),
-        }
+        let entries = dir.entries.into_iter().map(|(name, dir)| (name, dir.into())).collect();
+        Self { value: dir.value, entries: RwLock::new(entries) }
     }
 }
 
@@ -111,10 +99,7 @@ fn paths() -> Vec<String> {
         for function in 0..10 {
             let mut path = format!("{root_path}/0000:{root:02x}:{function:02x}.0");
             paths.push(path.clone());
-            for name in ["ata", "host", "target", "block", "sda", "queue", "iosched"]
-                .iter()
-                .take(function)
-            {
+            for name in ["ata", "host", "target", "block", "sda", "queue", "iosched"].iter().take(function) {
                 path = format!("{path}/{name}{function}");
                 paths.push(path.clone());
             }
@@ -160,27 +145,11 @@ fn bench(criterion: &mut Criterion, name: &str, shape: impl Shape) {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let paths = paths();
-    let values = || {
-        (0..)
-            .zip(&paths)
-            .map(|(i, path)| (path.as_str().into(), Arc::new(i)))
-    };
+    let values = || (0..).zip(&paths).map(|(i, path)| (path.as_str().into(), Arc::new(i)));
     let nested = || Dir::new(paths.iter().map(String::as_str));
-    bench(
-        &mut criterion,
-        "hash",
-        Flat(RwLock::new(values().collect::<HashMap<_, _>>())),
-    );
-    bench(
-        &mut criterion,
-        "hash parking_lot",
-        ParkingLot(parking_lot::RwLock::new(values().collect())),
-    );
-    bench(
-        &mut criterion,
-        "btree",
-        Flat(RwLock::new(values().collect::<BTreeMap<_, _>>())),
-    );
+    bench(&mut criterion, "hash", Flat(RwLock::new(values().collect::<HashMap<_, _>>())));
+    bench(&mut criterion, "hash parking_lot", ParkingLot(parking_lot::RwLock::new(values().collect())));
+    bench(&mut criterion, "btree", Flat(RwLock::new(values().collect::<BTreeMap<_, _>>())));
     bench(&mut criterion, "nested", Nested(RwLock::new(nested())));
     bench(&mut criterion, "locked directories", Locked::from(nested()));
     criterion.final_summary();

@@ -29,9 +29,7 @@ impl Range {
     /// How far `address` lies behind the base, if it lies in the range.
     #[must_use]
     pub fn offset(self, address: u64) -> Option<u64> {
-        address
-            .checked_sub(self.base)
-            .filter(|offset| *offset < self.len)
+        address.checked_sub(self.base).filter(|offset| *offset < self.len)
     }
 
     fn last(self) -> u64 {
@@ -69,15 +67,11 @@ pub trait DeviceMut: Send {
 
 impl<D: DeviceMut + ?Sized> Device for Mutex<D> {
     fn read(&self, offset: u64, data: &mut [u8]) {
-        self.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read(offset, data);
+        self.lock().unwrap_or_else(PoisonError::into_inner).read(offset, data);
     }
 
     fn write(&self, offset: u64, data: &[u8]) {
-        self.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write(offset, data);
+        self.lock().unwrap_or_else(PoisonError::into_inner).write(offset, data);
     }
 }
 
@@ -90,23 +84,13 @@ impl<R> Map<R> {
     /// dropped would be dropped under the bus's lock.
     fn check(&self, range: Range) -> Result<(), Overlap> {
         // Ranges do not overlap, so of those that begin before our end only the last can reach us.
-        let end = Range {
-            base: range.last(),
-            len: u64::MAX,
-        };
+        let end = Range { base: range.last(), len: u64::MAX };
         let before = self.0.range(..=end).next_back();
-        if before.is_some_and(|(other, _)| other.last() >= range.base) {
-            Err(Overlap)
-        } else {
-            Ok(())
-        }
+        if before.is_some_and(|(other, _)| other.last() >= range.base) { Err(Overlap) } else { Ok(()) }
     }
 
     fn find(&self, address: u64) -> Option<(u64, &R)> {
-        let end = Range {
-            base: address,
-            len: u64::MAX,
-        };
+        let end = Range { base: address, len: u64::MAX };
         let (range, device) = self.0.range(..=end).next_back()?;
         Some((range.offset(address)?, device))
     }
@@ -124,9 +108,7 @@ impl VmmBus {
     /// A bus without devices.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            devices: RwLock::new(Map(BTreeMap::new())),
-        }
+        Self { devices: RwLock::new(Map(BTreeMap::new())) }
     }
 
     /// Puts a device on the bus.
@@ -196,9 +178,7 @@ impl LockedBus {
     /// A bus without devices.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            devices: Mutex::new(Map(BTreeMap::new())),
-        }
+        Self { devices: Mutex::new(Map(BTreeMap::new())) }
     }
 
     /// Puts a device on the bus.
@@ -215,11 +195,7 @@ impl LockedBus {
 
     /// Takes the device with exactly this range from the bus, and returns it.
     pub fn remove(&self, range: Range) -> Option<Arc<Mutex<dyn DeviceMut>>> {
-        self.devices
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .remove(&range)
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner).0.remove(&range)
     }
 
     /// Reads at `address`; `false` if no device answers.

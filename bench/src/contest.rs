@@ -100,25 +100,18 @@ pub fn run<C: Contender>(contender: &C, load: Load, reads: u64) -> Duration {
         let work = &work;
         let threads = (0..load.threads).map(|number| scope.spawn(move || work(number)));
         let threads: Vec<_> = threads.collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|why| resume_unwind(why)))
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|why| resume_unwind(why))).collect()
     });
     let start = times.iter().map(|(start, _)| *start).min();
     let end = times.iter().map(|(_, end)| *end).max();
-    start
-        .zip(end)
-        .map_or(Duration::ZERO, |(start, end)| end - start)
+    start.zip(end).map_or(Duration::ZERO, |(start, end)| end - start)
 }
 
 /// A step that visits every object before it comes back to the first: it shares no divisor with
 /// their number, and is near five eighths of it.
 fn stride(objects: usize) -> usize {
     let near = objects * 5 / 8;
-    (near.max(1)..objects)
-        .find(|step| gcd(*step, objects) == 1)
-        .unwrap_or(0)
+    (near.max(1)..objects).find(|step| gcd(*step, objects) == 1).unwrap_or(0)
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -141,10 +134,7 @@ mod tests {
         }
 
         fn total(&self) -> usize {
-            self.0
-                .iter()
-                .map(|count| count.load(Ordering::Relaxed))
-                .sum()
+            self.0.iter().map(|count| count.load(Ordering::Relaxed)).sum()
         }
     }
 
@@ -166,14 +156,7 @@ mod tests {
     fn each_thread_reads_as_often_as_asked_and_once_before() {
         for threads in 1..=3 {
             let counts = Counts::new(10);
-            run(
-                &counts,
-                Load {
-                    threads,
-                    pick: Pick::Spread,
-                },
-                100,
-            );
+            run(&counts, Load { threads, pick: Pick::Spread }, 100);
             assert_eq!(counts.total(), threads * 101);
         }
     }
@@ -181,31 +164,12 @@ mod tests {
     #[test]
     fn same_reads_one_object_and_spread_reads_all() {
         let counts = Counts::new(10);
-        run(
-            &counts,
-            Load {
-                threads: 2,
-                pick: Pick::Same,
-            },
-            100,
-        );
+        run(&counts, Load { threads: 2, pick: Pick::Same }, 100);
         assert_eq!(counts.0[5].load(Ordering::Relaxed), 202);
 
         let counts = Counts::new(10);
-        run(
-            &counts,
-            Load {
-                threads: 1,
-                pick: Pick::Spread,
-            },
-            20,
-        );
-        assert!(
-            counts
-                .0
-                .iter()
-                .all(|count| count.load(Ordering::Relaxed) >= 2)
-        );
+        run(&counts, Load { threads: 1, pick: Pick::Spread }, 20);
+        assert!(counts.0.iter().all(|count| count.load(Ordering::Relaxed) >= 2));
     }
 
     #[test]
@@ -231,13 +195,6 @@ mod tests {
                 panic!("a read failed")
             }
         }
-        run(
-            &Broken,
-            Load {
-                threads: 1,
-                pick: Pick::Same,
-            },
-            1,
-        );
+        run(&Broken, Load { threads: 1, pick: Pick::Same }, 1);
     }
 }

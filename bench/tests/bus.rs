@@ -1,9 +1,6 @@
 //! Both buses find devices by address, keep ranges apart and let a device outlive its removal.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests say what they expect by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
@@ -60,10 +57,7 @@ fn check_reads(read: impl Fn(u64, &mut [u8]) -> bool) {
 
 #[test]
 fn an_access_reaches_the_device_at_its_address() {
-    let (first, second) = (
-        Arc::new(Mutex::new(Port::default())),
-        Arc::new(Mutex::new(Port::default())),
-    );
+    let (first, second) = (Arc::new(Mutex::new(Port::default())), Arc::new(Mutex::new(Port::default())));
     let vmm = VmmBus::new();
     let locked = LockedBus::new();
     for (range, port) in [(range(0x10, 8), &first), (range(0x20, 8), &second)] {
@@ -84,13 +78,7 @@ fn ranges_on_a_bus_do_not_overlap() {
     let port = Arc::new(Mutex::new(Port::default()));
     let bus = LockedBus::new();
     bus.insert(range(0x10, 8), port.clone()).unwrap();
-    for taken in [
-        range(0x10, 8),
-        range(0, 0x11),
-        range(0x17, 1),
-        range(0x14, 0x100),
-        range(0, u64::MAX),
-    ] {
+    for taken in [range(0x10, 8), range(0, 0x11), range(0x17, 1), range(0x14, 0x100), range(0, u64::MAX)] {
         assert_eq!(bus.insert(taken, port.clone()), Err(Overlap), "{taken:?}");
     }
     bus.insert(range(0, 0x10), port.clone()).unwrap();
@@ -107,10 +95,7 @@ fn a_device_that_its_owner_dropped_does_not_answer() {
     bus.insert(range(0, 8), weak(&port)).unwrap();
     drop(port);
     assert!(!bus.read(0, &mut [0]));
-    assert_eq!(
-        bus.insert(range(0, 8), weak(&Arc::new(Mutex::new(Port::default())))),
-        Err(Overlap)
-    );
+    assert_eq!(bus.insert(range(0, 8), weak(&Arc::new(Mutex::new(Port::default())))), Err(Overlap));
     assert!(bus.remove(range(0, 8)));
     assert!(!bus.remove(range(0, 8)));
 }
@@ -129,10 +114,7 @@ fn a_removal_returns_while_an_access_is_inside_the_device() {
     let (enter, entered) = channel();
     let (leave, may_leave) = channel::<()>();
     let may_leave = Mutex::new(may_leave);
-    let device = Arc::new(Slow(
-        move || enter.send(()).unwrap(),
-        move || may_leave.lock().unwrap().recv().unwrap(),
-    ));
+    let device = Arc::new(Slow(move || enter.send(()).unwrap(), move || may_leave.lock().unwrap().recv().unwrap()));
     let witness = Arc::downgrade(&device);
     let bus = VmmBus::new();
     bus.insert(range(0, 8), weak(&device)).unwrap();

@@ -1,10 +1,7 @@
 //! What reference counts leave behind: each test holds a reader inside `show` while the object is
 //! unregistered, and shows one fault of the shape. enodev is there to have none of them.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests say what they expect by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -57,26 +54,13 @@ impl Scene {
         });
         let table = Attributes::new(vec![slow, fast]).unwrap();
         let (store, alive) = (ArcStore::new(), Arc::default());
-        Self {
-            store,
-            table,
-            alive,
-            dropped_by,
-            entered,
-            leave,
-            drops,
-        }
+        Self { store, table, alive, dropped_by, entered, leave, drops }
     }
 
     fn plug(&self) {
         self.alive.fetch_add(1, Ordering::SeqCst);
-        let payload = Payload {
-            alive: Arc::clone(&self.alive),
-            dropped_by: self.dropped_by.clone(),
-        };
-        self.store
-            .register("/", "disk0", payload, &self.table)
-            .unwrap();
+        let payload = Payload { alive: Arc::clone(&self.alive), dropped_by: self.dropped_by.clone() };
+        self.store.register("/", "disk0", payload, &self.table).unwrap();
     }
 
     fn alive(&self) -> usize {
@@ -109,11 +93,7 @@ fn unregister_returns_while_a_reader_is_inside_and_the_reader_drops_the_payload(
 
         scene.leave.send(()).unwrap();
         assert_eq!(reader.join().unwrap(), Ok(4));
-        assert_eq!(
-            scene.drops.try_recv(),
-            Ok(thread),
-            "release ran on the reader's thread"
-        );
+        assert_eq!(scene.drops.try_recv(), Ok(thread), "release ran on the reader's thread");
     });
     assert_eq!(scene.alive(), 0);
 }
@@ -126,11 +106,7 @@ fn new_readers_enter_what_is_gone_while_one_is_inside() {
     thread::scope(|scope| {
         let reader = enter(scope, &scene);
         scene.store.unregister("/disk0").unwrap();
-        assert_eq!(
-            file.pread(0, &mut [0; 16]),
-            Ok(10),
-            "a callback begins after unregister returned"
-        );
+        assert_eq!(file.pread(0, &mut [0; 16]), Ok(10), "a callback begins after unregister returned");
 
         scene.leave.send(()).unwrap();
         reader.join().unwrap().unwrap();

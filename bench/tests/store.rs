@@ -1,9 +1,6 @@
 //! The Arc baseline does what enodev's store does, as far as nobody is inside a callback meanwhile.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests say what they expect by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -39,33 +36,20 @@ impl Bench {
             },
             |disk, data| {
                 let text = std::str::from_utf8(data).map_err(|_| libc::EINVAL)?;
-                disk.size.store(
-                    text.trim().parse().map_err(|_| libc::EINVAL)?,
-                    Ordering::Relaxed,
-                );
+                disk.size.store(text.trim().parse().map_err(|_| libc::EINVAL)?, Ordering::Relaxed);
                 Ok(())
             },
         );
         let table = Attributes::new(vec![size]).unwrap();
-        Self {
-            store: ArcStore::new(),
-            table,
-            log: Arc::default(),
-        }
+        Self { store: ArcStore::new(), table, log: Arc::default() }
     }
 
     fn disk(&self, name: &'static str, size: u64) -> Disk {
-        Disk {
-            name,
-            size: AtomicU64::new(size),
-            log: Arc::clone(&self.log),
-        }
+        Disk { name, size: AtomicU64::new(size), log: Arc::clone(&self.log) }
     }
 
     fn add(&self, parent: &str, name: &'static str, size: u64) {
-        self.store
-            .register(parent, name, self.disk(name, size), &self.table)
-            .unwrap();
+        self.store.register(parent, name, self.disk(name, size), &self.table).unwrap();
     }
 
     fn dropped(&self) -> Vec<&'static str> {
@@ -74,10 +58,7 @@ impl Bench {
 
     fn names(&self, path: &str) -> Vec<(String, Kind)> {
         let entries = self.store.list(path).unwrap();
-        entries
-            .into_iter()
-            .map(|entry| (entry.name.into(), entry.kind))
-            .collect()
+        entries.into_iter().map(|entry| (entry.name.into(), entry.kind)).collect()
     }
 }
 
@@ -94,16 +75,8 @@ fn an_open_file_is_gone_after_the_unplug() {
     assert_eq!(text(file.read(&mut buf), &buf), Ok("20"));
 
     assert_eq!(bench.store.unregister("/disk0"), Ok(1));
-    assert_eq!(
-        bench.dropped(),
-        ["disk0"],
-        "an idle file keeps nothing alive"
-    );
-    assert_eq!(
-        file.read(&mut buf),
-        Err(Error::Gone),
-        "though half of the text is left"
-    );
+    assert_eq!(bench.dropped(), ["disk0"], "an idle file keeps nothing alive");
+    assert_eq!(file.read(&mut buf), Err(Error::Gone), "though half of the text is left");
     assert_eq!(file.pread(0, &mut buf), Err(Error::Gone));
     assert_eq!(file.rewind(), Err(Error::Gone));
     assert_eq!(file.write(b"1"), Err(Error::Gone));
@@ -174,12 +147,7 @@ fn a_list_has_attributes_objects_and_links() {
     assert_eq!(bench.names("/pci0"), expected);
     assert_eq!(bench.store.list("/absent"), Err(Error::NotFound));
 
-    let mut paths: Vec<_> = bench
-        .store
-        .nodes()
-        .iter()
-        .filter_map(|node| node.upgrade())
-        .collect();
+    let mut paths: Vec<_> = bench.store.nodes().iter().filter_map(|node| node.upgrade()).collect();
     paths.sort_by(|a, b| a.path().cmp(b.path()));
     let paths: Vec<_> = paths.iter().map(|node| node.path()).collect();
     assert_eq!(paths, ["/pci0", "/pci0/disk0", "/pci0/disk1"]);
@@ -201,22 +169,11 @@ fn a_link_leads_to_its_target_and_below_until_that_leaves() {
     assert!(bench.store.get("/pci0/disk0/part2").is_some());
     drop(part);
 
-    assert_eq!(
-        bench.store.unregister("/boot"),
-        Ok(3),
-        "a path may end in a link"
-    );
-    assert_eq!(
-        bench.store.open("/block/sda", "size").err(),
-        Some(Error::Gone)
-    );
+    assert_eq!(bench.store.unregister("/boot"), Ok(3), "a path may end in a link");
+    assert_eq!(bench.store.open("/block/sda", "size").err(), Some(Error::Gone));
     assert_eq!(bench.store.unlink("/block", "sda"), Ok(()));
     assert_eq!(bench.store.unlink("/block", "sda"), Err(Error::NotFound));
-    assert_eq!(
-        bench.store.unlink("/", "block"),
-        Err(Error::NotFound),
-        "an object is no link"
-    );
+    assert_eq!(bench.store.unlink("/", "block"), Err(Error::NotFound), "an object is no link");
     assert_eq!(bench.store.len(), 2);
 }
 
@@ -232,26 +189,16 @@ fn what_is_refused_leaves_no_trace() {
     };
     assert_eq!(register("/", "disk0"), Some(Error::Exists));
     assert_eq!(register("/", "boot"), Some(Error::Exists));
-    assert_eq!(
-        register("/disk0", "size"),
-        Some(Error::Exists),
-        "an attribute has that name"
-    );
+    assert_eq!(register("/disk0", "size"), Some(Error::Exists), "an attribute has that name");
     assert_eq!(register("/absent", "disk1"), Some(Error::NotFound));
     assert_eq!(register("/", "a/b"), Some(Error::InvalidName));
     assert_eq!(bench.dropped(), ["refused"; 5]);
 
     assert_eq!(bench.store.link("/", "disk0", "/disk0"), Err(Error::Exists));
     assert_eq!(bench.store.link("/", "all", "/"), Err(Error::Root));
-    assert_eq!(
-        bench.store.link("/", "none", "/absent"),
-        Err(Error::NotFound)
-    );
+    assert_eq!(bench.store.link("/", "none", "/absent"), Err(Error::NotFound));
     assert_eq!(bench.store.unregister("/"), Err(Error::Root));
-    assert_eq!(
-        bench.store.open("/disk0", "absent").err(),
-        Some(Error::NotFound)
-    );
+    assert_eq!(bench.store.open("/disk0", "absent").err(), Some(Error::NotFound));
     assert_eq!(bench.names("/"), before);
 }
 
@@ -263,11 +210,7 @@ fn a_file_shows_once_in_a_pass_and_anew_after_a_rewind() {
     let mut buf = [0; 3];
     assert_eq!(text(file.read(&mut buf), &buf), Ok("123"));
     assert_eq!(file.write(b"98765"), Ok(5));
-    assert_eq!(
-        text(file.read(&mut buf), &buf),
-        Ok("4"),
-        "the text of this pass"
-    );
+    assert_eq!(text(file.read(&mut buf), &buf), Ok("4"), "the text of this pass");
     assert_eq!(file.read(&mut buf), Ok(0));
     file.rewind().unwrap();
     assert_eq!(text(file.read(&mut buf), &buf), Ok("987"));
@@ -282,16 +225,10 @@ fn a_show_that_fails_leaves_the_pass_as_it_was() {
     let shows = AtomicU64::new(0);
     let flaky = Attribute::ro("flaky", move |(): &(), page| {
         page.extend_from_slice(b"abcdef");
-        if shows.fetch_add(1, Ordering::Relaxed) == 1 {
-            Err(libc::EIO)
-        } else {
-            Ok(())
-        }
+        if shows.fetch_add(1, Ordering::Relaxed) == 1 { Err(libc::EIO) } else { Ok(()) }
     });
     let store = ArcStore::new();
-    store
-        .register("/", "dev", (), &Attributes::new(vec![flaky]).unwrap())
-        .unwrap();
+    store.register("/", "dev", (), &Attributes::new(vec![flaky]).unwrap()).unwrap();
     let file = store.open("/dev", "flaky").unwrap();
     let mut buf = [0; 3];
     assert_eq!(text(file.read(&mut buf), &buf), Ok("abc"));
@@ -316,11 +253,7 @@ fn a_payload_may_use_the_store_as_it_is_dropped() {
     };
     register().unwrap();
     assert_eq!(register().err(), Some(Error::Exists));
-    assert_eq!(
-        *counts.lock().unwrap(),
-        [1],
-        "the refused one, beside the first"
-    );
+    assert_eq!(*counts.lock().unwrap(), [1], "the refused one, beside the first");
     store.unregister("/last").unwrap();
     assert_eq!(*counts.lock().unwrap(), [1, 0]);
 }
@@ -342,9 +275,7 @@ fn an_object_may_unregister_itself_from_its_own_callback() {
     });
     let (store, dropped) = (Arc::new(ArcStore::new()), Arc::default());
     let payload = Suicidal(Arc::downgrade(&store), Arc::clone(&dropped));
-    store
-        .register("/", "dev", payload, &Attributes::new(vec![delete]).unwrap())
-        .unwrap();
+    store.register("/", "dev", payload, &Attributes::new(vec![delete]).unwrap()).unwrap();
     let file = store.open("/dev", "delete").unwrap();
 
     assert_eq!(file.write(b"1"), Ok(1));

@@ -47,26 +47,14 @@ const HOTPLUGS: u64 = 20_000;
 type Bus = RwLock<BTreeMap<u64, DeviceHandle>>;
 
 fn plug(store: &Store, bus: &Bus, ty: Type<Exclusive<Counter>>, slot: u64) -> Result {
-    let device = store.register(
-        store.root(),
-        &format!("counter{slot}"),
-        ty,
-        Counter {
-            count: 0,
-            served: 0,
-        },
-    )?;
+    let device = store.register(store.root(), &format!("counter{slot}"), ty, Counter { count: 0, served: 0 })?;
     bus.write().insert(slot * WINDOW, device);
     Ok(())
 }
 
 /// One access by the guest. An address where nothing answers reads as all ones, as on real buses.
 fn access(store: &Store, bus: &Bus, address: u64) -> Result<u64, Errno> {
-    let found = bus
-        .read()
-        .range(..=address)
-        .next_back()
-        .map(|(base, device)| (*base, *device));
+    let found = bus.read().range(..=address).next_back().map(|(base, device)| (*base, *device));
     let Some((base, device)) = found.filter(|(base, _)| address - base < WINDOW) else {
         return Ok(u64::MAX);
     };

@@ -30,18 +30,8 @@ impl AttrMeta {
 pub(crate) trait AnyAttribute: Send + Sync {
     fn show(&self, owner: Context<'_, PayloadRef<'_>>, page: &mut Page) -> Result;
     fn store(&self, owner: Context<'_, PayloadRef<'_>>, data: &[u8]) -> Result;
-    fn read_at(
-        &self,
-        owner: Context<'_, PayloadRef<'_>>,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize>;
-    fn write_at(
-        &self,
-        owner: Context<'_, PayloadRef<'_>>,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<usize>;
+    fn read_at(&self, owner: Context<'_, PayloadRef<'_>>, offset: u64, buf: &mut [u8]) -> Result<usize>;
+    fn write_at(&self, owner: Context<'_, PayloadRef<'_>>, offset: u64, data: &[u8]) -> Result<usize>;
 }
 
 impl<O: Sharing> AnyAttribute for Attribute<O> {
@@ -53,21 +43,11 @@ impl<O: Sharing> AnyAttribute for Attribute<O> {
         Attribute::store(self, lend::<O>(owner)?, data)
     }
 
-    fn read_at(
-        &self,
-        owner: Context<'_, PayloadRef<'_>>,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize> {
+    fn read_at(&self, owner: Context<'_, PayloadRef<'_>>, offset: u64, buf: &mut [u8]) -> Result<usize> {
         Attribute::read_at(self, lend::<O>(owner)?, offset, buf)
     }
 
-    fn write_at(
-        &self,
-        owner: Context<'_, PayloadRef<'_>>,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<usize> {
+    fn write_at(&self, owner: Context<'_, PayloadRef<'_>>, offset: u64, data: &[u8]) -> Result<usize> {
         Attribute::write_at(self, lend::<O>(owner)?, offset, data)
     }
 }

@@ -49,19 +49,10 @@ impl<T: Send + Sync + 'static> private::Sealed for Shared<T> {
     }
 
     fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a T>> {
-        let Context {
-            payload: PayloadRef::Shared(payload),
-            store,
-            object,
-        } = context
-        else {
+        let Context { payload: PayloadRef::Shared(payload), store, object } = context else {
             return None;
         };
-        Some(Context {
-            payload: payload.downcast_ref()?,
-            store,
-            object,
-        })
+        Some(Context { payload: payload.downcast_ref()?, store, object })
     }
 }
 
@@ -75,26 +66,14 @@ impl<T: Send + 'static> private::Sealed for Exclusive<T> {
     type Value = T;
 
     fn wrap(value: T, views: Views) -> Payload {
-        Payload::Exclusive(
-            Locked::new(Guarded::new(Box::new(value), views)),
-            TypeId::of::<T>(),
-        )
+        Payload::Exclusive(Locked::new(Guarded::new(Box::new(value), views)), TypeId::of::<T>())
     }
 
     fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a mut T>> {
-        let Context {
-            payload: PayloadRef::Exclusive(payload),
-            store,
-            object,
-        } = context
-        else {
+        let Context { payload: PayloadRef::Exclusive(payload), store, object } = context else {
             return None;
         };
-        Some(Context {
-            payload: payload.downcast_mut()?,
-            store,
-            object,
-        })
+        Some(Context { payload: payload.downcast_mut()?, store, object })
     }
 }
 
@@ -155,12 +134,7 @@ impl<T: Send + 'static> DeviceType<Exclusive<T>> {
 /// Attributes. What is wrong with one is told by [`Store::define`](crate::Store::define).
 impl<O: Sharing> DeviceType<O> {
     fn new(name: &str, views: Vec<(TypeId, Box<dyn Any + Send + Sync>)>) -> Self {
-        Self {
-            name: name.into(),
-            views,
-            attributes: Vec::new(),
-            error: None,
-        }
+        Self { name: name.into(), views, attributes: Vec::new(), error: None }
     }
 
     /// Adds a text attribute that can be read: see [`Attribute::ro`].
@@ -231,10 +205,7 @@ pub struct Type<O> {
 
 impl<O> Type<O> {
     pub(crate) fn new(handle: TypeHandle) -> Self {
-        Self {
-            handle,
-            sharing: PhantomData,
-        }
+        Self { handle, sharing: PhantomData }
     }
 
     /// The handle alone.

@@ -19,9 +19,7 @@ impl Store {
     /// `ENODEV`; [`Error::WrongType`].
     pub fn enter<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<Active<'_, U>> {
         let active = self.nodes.enter(object.kobject())?;
-        active
-            .try_map(Payload::shared)
-            .map_err(|_| Error::WrongType)
+        active.try_map(Payload::shared).map_err(|_| Error::WrongType)
     }
 
     /// Enters an object whose payload is exclusive, as a `U`; waits while another thread is inside.
@@ -32,23 +30,13 @@ impl Store {
     ///
     /// `ENODEV`, also where the object leaves while this waits; [`Error::WrongType`]; [`Error::Inside`] where the caller
     /// itself is inside and would wait for itself.
-    pub fn enter_mut<U: ?Sized + 'static>(
-        &self,
-        object: impl AsKobject,
-    ) -> Result<ActiveMut<'_, U>> {
-        self.lock(object.kobject())?
-            .try_map(Guarded::see)
-            .map_err(|_| Error::WrongType)
+    pub fn enter_mut<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<ActiveMut<'_, U>> {
+        self.lock(object.kobject())?.try_map(Guarded::see).map_err(|_| Error::WrongType)
     }
 
     /// Enters an exclusive payload, whatever its type.
     fn lock(&self, object: KobjectHandle) -> Result<ActiveMut<'_, Guarded>> {
-        let exclusive = || {
-            self.nodes
-                .enter(object)?
-                .try_map(Payload::exclusive)
-                .map_err(|_| Error::WrongType)
-        };
+        let exclusive = || self.nodes.enter(object)?.try_map(Payload::exclusive).map_err(|_| Error::WrongType);
         let mut lock = match exclusive()?.try_lock() {
             Ok(payload) => return Ok(payload),
             Err(contended) => contended.lock(),
@@ -68,11 +56,7 @@ impl Store {
         attr: AttrHandle,
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
-        let context = |payload| Context {
-            payload,
-            store: self,
-            object,
-        };
+        let context = |payload| Context { payload, store: self, object };
         let owner = self.nodes.enter(object)?;
         if matches!(*owner, Payload::Exclusive(..)) {
             drop(owner);

@@ -85,36 +85,23 @@ struct At<'a> {
 
 impl Target for At<'_> {
     fn alive(&self) -> AttrResult {
-        self.store
-            .visit(self.file.object, self.file.attr, |_, _| Ok(()))
+        self.store.visit(self.file.object, self.file.attr, |_, _| Ok(()))
     }
 
     fn show(&self, page: &mut Page) -> AttrResult {
-        self.store
-            .visit(self.file.object, self.file.attr, |code, owner| {
-                code.show(owner, page)
-            })
+        self.store.visit(self.file.object, self.file.attr, |code, owner| code.show(owner, page))
     }
 
     fn store(&self, data: &[u8]) -> AttrResult {
-        self.store
-            .visit(self.file.object, self.file.attr, |code, owner| {
-                code.store(owner, data)
-            })
+        self.store.visit(self.file.object, self.file.attr, |code, owner| code.store(owner, data))
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> AttrResult<usize> {
-        self.store
-            .visit(self.file.object, self.file.attr, |code, owner| {
-                code.read_at(owner, offset, buf)
-            })
+        self.store.visit(self.file.object, self.file.attr, |code, owner| code.read_at(owner, offset, buf))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> AttrResult<usize> {
-        self.store
-            .visit(self.file.object, self.file.attr, |code, owner| {
-                code.write_at(owner, offset, data)
-            })
+        self.store.visit(self.file.object, self.file.attr, |code, owner| code.write_at(owner, offset, data))
     }
 
     fn is_binary(&self) -> bool {
@@ -135,17 +122,8 @@ impl Store {
     /// `ENODEV`; [`Error::NotFound`].
     pub fn attribute(&self, object: impl AsKobject, name: &str) -> Result<AttrHandle> {
         let pin = self.domain.pin();
-        let ty = self
-            .nodes
-            .get(&pin, object.kobject())?
-            .ty
-            .ok_or(Error::NotFound)?;
-        self.types
-            .get(&pin, ty)?
-            .attributes
-            .get(name)
-            .copied()
-            .ok_or(Error::NotFound)
+        let ty = self.nodes.get(&pin, object.kobject())?.ty.ok_or(Error::NotFound)?;
+        self.types.get(&pin, ty)?.attributes.get(name).copied().ok_or(Error::NotFound)
     }
 
     /// Opens an attribute of an object.
@@ -160,13 +138,7 @@ impl Store {
         let pin = self.domain.pin();
         let meta = self.attrs.get(&pin, attr)?;
         let state = OpenFile::new(meta.mode, access, meta.has_read, meta.has_write)?;
-        Ok(File {
-            object,
-            attr,
-            is_binary: meta.is_binary,
-            size: meta.size,
-            state,
-        })
+        Ok(File { object, attr, is_binary: meta.is_binary, size: meta.size, state })
     }
 
     /// Shows an attribute that is held by its handle.
@@ -202,10 +174,6 @@ impl Store {
     /// As [`open`](Self::open) and [`File::write`]; `EFBIG` where a binary attribute takes only a part.
     pub fn write(&self, object: impl AsKobject, name: &str, data: &[u8]) -> Result {
         let count = self.open(object, name, Access::WRITE)?.write(self, data)?;
-        if count < data.len() {
-            Err(Errno::EFBIG.into())
-        } else {
-            Ok(())
-        }
+        if count < data.len() { Err(Errno::EFBIG.into()) } else { Ok(()) }
     }
 }

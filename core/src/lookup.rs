@@ -45,25 +45,17 @@ impl Store {
     pub fn lookup(&self, path: &str) -> Result<KobjectHandle> {
         let pin = self.domain.pin();
         let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        names
-            .into_iter()
-            .try_fold(self.root(), |object, name| self.step(&pin, object, name))
+        names.into_iter().try_fold(self.root(), |object, name| self.step(&pin, object, name))
     }
 
     fn step(&self, pin: &Pin<'_>, object: KobjectHandle, name: &str) -> Result<KobjectHandle> {
         // A directory that is leaving has no entries for newcomers, as one that has left.
         let node = self.nodes.get(pin, object).map_err(|_| Error::NotFound)?;
         if name == ".." {
-            return Ok(if node.parent.is_null() {
-                object
-            } else {
-                node.parent
-            });
+            return Ok(if node.parent.is_null() { object } else { node.parent });
         }
         match node.child(name) {
-            Some(Child::Object(found) | Child::Link(found)) if self.nodes.contains(found) => {
-                Ok(found)
-            }
+            Some(Child::Object(found) | Child::Link(found)) if self.nodes.contains(found) => Ok(found),
             Some(_) => Err(Error::NotFound),
             None if self.attribute(object, name).is_ok() => Err(Errno::ENOTDIR.into()),
             None => Err(Error::NotFound),
@@ -77,11 +69,7 @@ impl Store {
     /// `ENODEV` for an object that has left; [`Error::WrongType`] for one that is no device.
     pub fn device(&self, object: KobjectHandle) -> Result<DeviceHandle> {
         let pin = self.domain.pin();
-        if self.nodes.get(&pin, object)?.is_device {
-            Ok(device(object))
-        } else {
-            Err(Error::WrongType)
-        }
+        if self.nodes.get(&pin, object)?.is_device { Ok(device(object)) } else { Err(Error::WrongType) }
     }
 
     /// What the directory of an object holds: children, links and attributes, by name.
@@ -99,10 +87,7 @@ impl Store {
                 Child::Link(target) => (target, EntryKind::Link(target)),
             };
             if self.nodes.contains(handle) {
-                list.push(Entry {
-                    name: name.clone(),
-                    kind,
-                });
+                list.push(Entry { name: name.clone(), kind });
             }
         }
         list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -115,15 +100,8 @@ impl Store {
         };
         let entry = |(name, handle): (&Name, &AttrHandle)| {
             let meta = self.attrs.get(pin, *handle).ok()?;
-            let kind = EntryKind::Attribute {
-                handle: *handle,
-                mode: meta.mode,
-                size: meta.size,
-            };
-            Some(Entry {
-                name: name.clone(),
-                kind,
-            })
+            let kind = EntryKind::Attribute { handle: *handle, mode: meta.mode, size: meta.size };
+            Some(Entry { name: name.clone(), kind })
         };
         ty.attributes.iter().filter_map(entry).collect()
     }
@@ -144,11 +122,7 @@ impl Store {
         }
         names.push("");
         names.reverse();
-        Ok(if names.len() == 1 {
-            "/".into()
-        } else {
-            names.join("/")
-        })
+        Ok(if names.len() == 1 { "/".into() } else { names.join("/") })
     }
 
     /// The parent of an object; the root's is the root.

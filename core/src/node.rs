@@ -36,20 +36,8 @@ impl Node {
         Self::new(None, KobjectHandle::null(), None, false)
     }
 
-    pub(crate) fn new(
-        name: Option<Name>,
-        parent: KobjectHandle,
-        ty: Option<TypeHandle>,
-        is_device: bool,
-    ) -> Self {
-        Self {
-            name,
-            parent,
-            ty,
-            is_device,
-            entries: RwLock::default(),
-            links_here: Mutex::default(),
-        }
+    pub(crate) fn new(name: Option<Name>, parent: KobjectHandle, ty: Option<TypeHandle>, is_device: bool) -> Self {
+        Self { name, parent, ty, is_device, entries: RwLock::default(), links_here: Mutex::default() }
     }
 
     pub(crate) fn child(&self, name: &str) -> Option<Child> {

@@ -81,9 +81,7 @@ impl Payload {
     /// The payload as a `U`, where it is shared and is published as one.
     pub(crate) fn shared<U: ?Sized + 'static>(&self) -> Option<&U> {
         match self {
-            Self::Shared(value, views) => {
-                (views.find::<SharedView<U>>(TypeId::of::<U>())?.0)(&**value)
-            }
+            Self::Shared(value, views) => (views.find::<SharedView<U>>(TypeId::of::<U>())?.0)(&**value),
             _ => None,
         }
     }

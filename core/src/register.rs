@@ -23,11 +23,7 @@ impl Store {
         if let Some(error) = ty.error {
             return Err(error.into());
         }
-        let mut names: Vec<&Name> = ty
-            .attributes
-            .iter()
-            .map(|attribute| attribute.name())
-            .collect();
+        let mut names: Vec<&Name> = ty.attributes.iter().map(|attribute| attribute.name()).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Error::Exists);
@@ -36,21 +32,10 @@ impl Store {
         let mut attributes = BTreeMap::new();
         for attribute in ty.attributes {
             let meta = AttrMeta::of(&attribute);
-            attributes.insert(
-                attribute.name().clone(),
-                self.attrs.insert(meta, Box::new(attribute))?,
-            );
+            attributes.insert(attribute.name().clone(), self.attrs.insert(meta, Box::new(attribute))?);
         }
-        let code = TypeCode {
-            views: Views::new(ty.views),
-        };
-        Ok(Type::new(slot.publish(
-            TypeMeta {
-                name: ty.name,
-                attributes,
-            },
-            code,
-        )))
+        let code = TypeCode { views: Views::new(ty.views) };
+        Ok(Type::new(slot.publish(TypeMeta { name: ty.name, attributes }, code)))
     }
 
     /// Registers a device under `parent`. From the moment when it can be found all its attributes can be read.
@@ -69,8 +54,7 @@ impl Store {
         ty: Type<O>,
         payload: O::Value,
     ) -> Result<DeviceHandle> {
-        self.add(parent.kobject(), name, ty, payload, true)
-            .map(device)
+        self.add(parent.kobject(), name, ty, payload, true).map(device)
     }
 
     /// Registers an object that is no device, with attributes and a payload. As [`register`](Self::register) otherwise.
@@ -131,9 +115,7 @@ impl Store {
         };
         node.remove(name, Child::Link(target));
         if let Ok(aim) = self.nodes.get_leaving(&pin, target) {
-            aim.links_here
-                .lock()
-                .retain(|(dir, link)| *dir != object || **link != *name);
+            aim.links_here.lock().retain(|(dir, link)| *dir != object || **link != *name);
         }
         Ok(())
     }
@@ -169,11 +151,7 @@ impl Store {
     /// That nothing in the directory has the name. The topology lock is held.
     fn check_free(&self, node: &Node, name: &str) -> Result {
         let pin = self.domain.pin();
-        let is_attribute = |ty: TypeHandle| {
-            self.types
-                .get(&pin, ty)
-                .is_ok_and(|ty| ty.attributes.contains_key(name))
-        };
+        let is_attribute = |ty: TypeHandle| self.types.get(&pin, ty).is_ok_and(|ty| ty.attributes.contains_key(name));
         if node.child(name).is_some() || node.ty.is_some_and(is_attribute) {
             return Err(Error::Exists);
         }

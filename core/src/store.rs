@@ -94,8 +94,6 @@ impl Drop for Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("objects", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Store").field("objects", &self.len()).finish_non_exhaustive()
     }
 }

@@ -24,12 +24,7 @@ impl Store {
     /// - [`Error::Barrier`]: see there.
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
-        if !self
-            .nodes
-            .enter(object)
-            .map_err(|stale| self.gone(object, stale))?
-            .is::<T>()
-        {
+        if !self.nodes.enter(object).map_err(|stale| self.gone(object, stale))?.is::<T>() {
             return Err(Error::WrongType);
         }
         let mut leaving = self.nodes.leave();
@@ -46,9 +41,7 @@ impl Store {
         let payload = quiet.take();
         self.detach(&[object]);
         drop(quiet);
-        payload
-            .and_then(|(_, payload)| payload.into_value())
-            .ok_or(Error::WrongType)
+        payload.and_then(|(_, payload)| payload.into_value()).ok_or(Error::WrongType)
     }
 
     /// Unregisters an object and all below it, and drops the payloads, on the caller's thread, children before parents.
@@ -89,13 +82,8 @@ impl Store {
             return Err(self.gone(top, Stale));
         }
         let mut quiet = leaving.drain()?;
-        let joined = others
-            .into_iter()
-            .try_for_each(|other| self.nodes.join(other));
-        let finish = Finish {
-            store: self,
-            objects: &marked,
-        };
+        let joined = others.into_iter().try_for_each(|other| self.nodes.join(other));
+        let finish = Finish { store: self, objects: &marked };
         quiet.drop_payloads();
         drop(finish);
         drop(quiet);

@@ -1,7 +1,4 @@
-#![expect(
-    unsafe_code,
-    reason = "a guard that stands for the right to a reference holds a pointer"
-)]
+#![expect(unsafe_code, reason = "a guard that stands for the right to a reference holds a pointer")]
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,11 +32,7 @@ impl<'a, T: ?Sized> Active<'a, T> {
     /// The invariants of the type hold.
     #[inline]
     pub(crate) unsafe fn new(value: NonNull<T>, ticket: Ticket) -> Self {
-        Self {
-            value,
-            ticket,
-            arena: PhantomData,
-        }
+        Self { value, ticket, arena: PhantomData }
     }
 
     /// The right to a part of the payload, in exchange for the right to the whole.
@@ -47,11 +40,7 @@ impl<'a, T: ?Sized> Active<'a, T> {
         let value = NonNull::from(part(&self));
         let (_, ticket) = self.into_parts();
         // INVARIANT: what a payload lends for as long as it is borrowed is in it, or lives as long.
-        Active {
-            value,
-            ticket,
-            arena: PhantomData,
-        }
+        Active { value, ticket, arena: PhantomData }
     }
 
     /// As [`map`](Self::map), where the payload may not have such a part.
@@ -59,20 +48,13 @@ impl<'a, T: ?Sized> Active<'a, T> {
     /// # Errors
     ///
     /// The guard itself, where `part` gives `None`.
-    pub fn try_map<U: ?Sized>(
-        self,
-        part: impl for<'r> FnOnce(&'r T) -> Option<&'r U>,
-    ) -> Result<Active<'a, U>, Self> {
+    pub fn try_map<U: ?Sized>(self, part: impl for<'r> FnOnce(&'r T) -> Option<&'r U>) -> Result<Active<'a, U>, Self> {
         let Some(value) = part(&self).map(NonNull::from) else {
             return Err(self);
         };
         let (_, ticket) = self.into_parts();
         // INVARIANT: as in `map`.
-        Ok(Active {
-            value,
-            ticket,
-            arena: PhantomData,
-        })
+        Ok(Active { value, ticket, arena: PhantomData })
     }
 
     /// Takes the guard apart without leaving.

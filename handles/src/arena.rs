@@ -49,17 +49,8 @@ where
     /// [`KindTaken`] if the domain has, or had, an arena of this kind.
     pub fn new(domain: &Domain) -> Result<Self, KindTaken> {
         domain.claim(TypeId::of::<K>())?;
-        let slots = Arc::new(Slots::new(
-            domain.tag(),
-            domain.generation_last(),
-            domain.fences(),
-        ));
-        Ok(Self {
-            slots,
-            domain: domain.clone(),
-            departures: Departures::default(),
-            kind: PhantomData,
-        })
+        let slots = Arc::new(Slots::new(domain.tag(), domain.generation_last(), domain.fences()));
+        Ok(Self { slots, domain: domain.clone(), departures: Departures::default(), kind: PhantomData })
     }
 
     /// The domain that the arena belongs to.
@@ -84,11 +75,7 @@ where
     /// As [`insert`](Self::insert).
     pub fn reserve(&self) -> Result<Reservation<'_, K, S, P>, Full> {
         let (index, version) = self.slots.reserve()?;
-        Ok(Reservation {
-            arena: self,
-            index,
-            version,
-        })
+        Ok(Reservation { arena: self, index, version })
     }
 
     /// Reads the store part of an object that has not begun to leave.
@@ -117,9 +104,7 @@ where
     /// If the pin is of another domain.
     pub fn get_leaving<'a>(&'a self, pin: &'a Pin<'_>, handle: Handle<K>) -> Result<&'a S, Stale> {
         let version = handle.version();
-        self.read(pin, handle, |word| {
-            word.answers_to(version) || (version.tag() != 0 && word == version.leaving())
-        })
+        self.read(pin, handle, |word| word.answers_to(version) || (version.tag() != 0 && word == version.leaving()))
     }
 
     #[inline]
@@ -163,9 +148,7 @@ where
 
     /// Whether the object has neither left nor begun to. It may do so at any moment.
     pub fn contains(&self, handle: Handle<K>) -> bool {
-        self.slots
-            .slot(handle.index())
-            .is_ok_and(|slot| slot.version().answers_to(handle.version()))
+        self.slots.slot(handle.index()).is_ok_and(|slot| slot.version().answers_to(handle.version()))
     }
 
     /// Whether the calling thread is inside the object.
@@ -196,9 +179,7 @@ where
             Err(error) => return Err(error),
         }
         let payload = leaving.drain()?.take();
-        payload
-            .map(|(_, payload)| payload)
-            .ok_or(RemoveError::Stale(Stale))
+        payload.map(|(_, payload)| payload).ok_or(RemoveError::Stale(Stale))
     }
 
     /// Begins a removal of several objects, in steps.
@@ -236,11 +217,7 @@ where
     /// If the pin is of another domain.
     pub fn iter<'a>(&'a self, pin: &'a Pin<'_>) -> Iter<'a, K, S, P> {
         pin.check(&self.domain);
-        Iter {
-            arena: self,
-            pin,
-            indices: 0..self.slots.fresh(),
-        }
+        Iter { arena: self, pin, indices: 0..self.slots.fresh() }
     }
 
     /// How many objects hold a slot, alive or leaving.
@@ -312,10 +289,7 @@ impl<K, S, P> Drop for Arena<K, S, P> {
 
 impl<K, S, P> fmt::Debug for Arena<K, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arena")
-            .field("domain", &self.domain)
-            .field("len", &self.slots.live())
-            .finish_non_exhaustive()
+        f.debug_struct("Arena").field("domain", &self.domain).field("len", &self.slots.live()).finish_non_exhaustive()
     }
 }
 
@@ -335,9 +309,7 @@ impl<K, S, P> Reservation<'_, K, S, P> {
     /// Makes the object: from now on its handle is good.
     pub fn publish(self, store: S, payload: P) -> Handle<K> {
         let this = std::mem::ManuallyDrop::new(self);
-        this.arena
-            .slots
-            .publish(this.index, this.version, store, payload);
+        this.arena.slots.publish(this.index, this.version, store, payload);
         this.handle()
     }
 }
@@ -374,20 +346,13 @@ where
         self.indices.by_ref().find_map(|index| {
             let word = arena.slots.slot(index).ok()?.version();
             let handle = Handle::new(index, word);
-            word.is_live().then(|| {
-                arena
-                    .get(self.pin, handle)
-                    .ok()
-                    .map(|store| (handle, store))
-            })?
+            word.is_live().then(|| arena.get(self.pin, handle).ok().map(|store| (handle, store)))?
         })
     }
 }
 
 impl<K, S, P> fmt::Debug for Iter<'_, K, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter")
-            .field("left", &self.indices)
-            .finish_non_exhaustive()
+        f.debug_struct("Iter").field("left", &self.indices).finish_non_exhaustive()
     }
 }

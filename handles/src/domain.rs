@@ -68,21 +68,10 @@ impl Domain {
     fn build(strategy: Strategy, generations: u32) -> Result<Self, DomainError> {
         let fences = Fences::settle(strategy)?;
         let tag = Tag::take()?;
-        let generation_last = tag
-            .first()
-            .saturating_add(generations.max(1) - 1)
-            .min(GENERATION_LAST);
+        let generation_last = tag.first().saturating_add(generations.max(1) - 1).min(GENERATION_LAST);
         let participants = Participants::new();
-        let shared = Shared {
-            participants,
-            tag,
-            fences,
-            generation_last,
-            kinds: Mutex::default(),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { participants, tag, fences, generation_last, kinds: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Pins the calling thread: until the pin is dropped, the store parts that it can reach are not freed.
@@ -90,10 +79,7 @@ impl Domain {
     /// Pins nest, block nobody, and are for short sections: while one lives, no store part that has left since is
     /// reclaimed, in any arena of the domain. Its thread cannot remove meanwhile.
     pub fn pin(&self) -> Pin<'_> {
-        Pin {
-            guard: self.shared.participants.pin(),
-            domain: self,
-        }
+        Pin { guard: self.shared.participants.pin(), domain: self }
     }
 
     /// Whether the calling thread holds a pin of this domain.
@@ -102,11 +88,7 @@ impl Domain {
     }
 
     pub(crate) fn claim(&self, kind: TypeId) -> Result<(), KindTaken> {
-        if self.shared.kinds.lock().insert(kind) {
-            Ok(())
-        } else {
-            Err(KindTaken)
-        }
+        if self.shared.kinds.lock().insert(kind) { Ok(()) } else { Err(KindTaken) }
     }
 
     pub(crate) fn tag(&self) -> &Tag {
@@ -137,10 +119,7 @@ impl Domain {
 
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Domain")
-            .field("tag", &self.tag().value())
-            .field("fences", &self.fences())
-            .finish()
+        f.debug_struct("Domain").field("tag", &self.tag().value()).field("fences", &self.fences()).finish()
     }
 }
 
@@ -163,10 +142,7 @@ impl Pin<'_> {
     /// If the pin is not of `domain`.
     #[inline]
     pub(crate) fn check(&self, domain: &Domain) {
-        assert!(
-            ptr::eq(&*self.domain.shared, &*domain.shared),
-            "a pin of another domain"
-        );
+        assert!(ptr::eq(&*self.domain.shared, &*domain.shared), "a pin of another domain");
     }
 }
 

@@ -14,11 +14,7 @@ const LOOKS: u32 = 64;
 ///
 /// The versions of the slots have been marked. The cost is two barriers at the most, however many objects: one
 /// before the cells are looked at, one more if the drain has to sleep.
-pub(crate) fn drain(
-    fences: Fences,
-    addresses: &[usize],
-    deadline: Option<Instant>,
-) -> Result<bool, RemoveError> {
+pub(crate) fn drain(fences: Fences, addresses: &[usize], deadline: Option<Instant>) -> Result<bool, RemoveError> {
     fences.heavy()?;
     let mut inside = records::occupants(|address| addresses.binary_search(&address).is_ok());
     for _ in 0..LOOKS {

@@ -1,7 +1,4 @@
-#![expect(
-    unsafe_code,
-    reason = "a lock that outlives what it guards is not tied to it by a lifetime"
-)]
+#![expect(unsafe_code, reason = "a lock that outlives what it guards is not tied to it by a lifetime")]
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -34,10 +31,7 @@ unsafe impl<T: ?Sized + Send> Sync for Exclusive<T> {}
 impl<T> Exclusive<T> {
     /// Wraps a value.
     pub fn new(value: T) -> Self {
-        Self {
-            lock: Arc::new(RawMutex::INIT),
-            value: UnsafeCell::new(value),
-        }
+        Self { lock: Arc::new(RawMutex::INIT), value: UnsafeCell::new(value) }
     }
 
     /// The value, once its object has left.
@@ -49,18 +43,13 @@ impl<T> Exclusive<T> {
 impl<T: ?Sized> Exclusive<T> {
     /// The lock alone, to wait on outside the object.
     pub fn lock(&self) -> Lock {
-        Lock {
-            raw: Arc::clone(&self.lock),
-            held: false,
-        }
+        Lock { raw: Arc::clone(&self.lock), held: false }
     }
 }
 
 impl<T: ?Sized> fmt::Debug for Exclusive<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exclusive")
-            .field("locked", &self.lock.is_locked())
-            .finish_non_exhaustive()
+        f.debug_struct("Exclusive").field("locked", &self.lock.is_locked()).finish_non_exhaustive()
     }
 }
 
@@ -148,12 +137,7 @@ impl<'a, T: ?Sized> ActiveMut<'a, T> {
         let value = unsafe { exclusive.as_ref() }.value.get();
         // SAFETY: `UnsafeCell::get` never gives null.
         let value = unsafe { NonNull::new_unchecked(value) };
-        Self {
-            value,
-            lock,
-            ticket,
-            arena: PhantomData,
-        }
+        Self { value, lock, ticket, arena: PhantomData }
     }
 
     /// The right to a part of the payload, in exchange for the right to the whole.
@@ -170,12 +154,7 @@ impl<'a, T: ?Sized> ActiveMut<'a, T> {
         };
         let this = ManuallyDrop::new(self);
         // INVARIANT: what a payload lends for as long as it is borrowed is in it, or lives as long.
-        Ok(ActiveMut {
-            value,
-            lock: this.lock,
-            ticket: this.ticket,
-            arena: PhantomData,
-        })
+        Ok(ActiveMut { value, lock: this.lock, ticket: this.ticket, arena: PhantomData })
     }
 }
 

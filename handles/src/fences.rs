@@ -14,10 +14,7 @@
 //! its two accesses, or after its load. In the first case the reader's load sees the remover's store; in the two
 //! others the remover's load sees the reader's.
 
-#![expect(
-    unsafe_code,
-    reason = "membarrier(2) is a system call without a wrapper"
-)]
+#![expect(unsafe_code, reason = "membarrier(2) is a system call without a wrapper")]
 
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 

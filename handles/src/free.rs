@@ -67,10 +67,7 @@ mod tests {
     #[test]
     fn a_full_arena_gives_what_is_in_the_queue_and_then_nothing() {
         let mut free = FreeSlots::default();
-        assert_eq!(
-            (0..3).map(|_| free.pop(3)).collect::<Vec<_>>(),
-            [Some(0), Some(1), Some(2)]
-        );
+        assert_eq!((0..3).map(|_| free.pop(3)).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
         assert_eq!(free.pop(3), None);
         free.push(1);
         assert_eq!((free.pop(3), free.pop(3)), (Some(1), None));

@@ -68,10 +68,7 @@ impl<K> Handle<K> {
 
 impl<K> From<KeyData> for Handle<K> {
     fn from(key: KeyData) -> Self {
-        Self {
-            key,
-            kind: PhantomData,
-        }
+        Self { key, kind: PhantomData }
     }
 }
 
@@ -120,13 +117,7 @@ impl<K: Kind> fmt::Debug for Handle<K> {
         if self.is_null() {
             return write!(f, "{}(null)", K::NAME);
         }
-        write!(
-            f,
-            "{}({}v{})",
-            K::NAME,
-            self.index(),
-            self.version().generation()
-        )
+        write!(f, "{}({}v{})", K::NAME, self.index(), self.version().generation())
     }
 }
 
@@ -162,10 +153,7 @@ mod tests {
 
     #[test]
     fn debug_prints_kind_index_and_generation() {
-        assert_eq!(
-            format!("{:?}", Handle::<Disk>::new(3, Version::live(9, 5))),
-            "Disk(3v5)"
-        );
+        assert_eq!(format!("{:?}", Handle::<Disk>::new(3, Version::live(9, 5))), "Disk(3v5)");
         assert_eq!(format!("{:?}", Handle::<Disk>::null()), "Disk(null)");
     }
 
@@ -177,10 +165,7 @@ mod tests {
 
     #[test]
     fn a_handle_is_a_key_of_a_secondary_map() {
-        let (a, b) = (
-            Handle::<Disk>::new(1, Version::live(1, 1)),
-            Handle::new(1, Version::live(1, 2)),
-        );
+        let (a, b) = (Handle::<Disk>::new(1, Version::live(1, 1)), Handle::new(1, Version::live(1, 2)));
         let mut map = slotmap::SecondaryMap::new();
         map.insert(a, "a");
         map.insert(b, "b");

@@ -33,32 +33,14 @@ struct Departure {
 
 impl Departures {
     /// Runs `mark` and, if it says so, notes the departure; nobody sees the one without the other.
-    fn begin(
-        &self,
-        index: u32,
-        version: Version,
-        mark: impl FnOnce() -> bool,
-    ) -> Result<(), RemoveError> {
+    fn begin(&self, index: u32, version: Version, mark: impl FnOnce() -> bool) -> Result<(), RemoveError> {
         let mut leaving = self.leaving.lock();
         if mark() {
-            leaving.insert(
-                index,
-                Departure {
-                    version,
-                    remover: thread::current().id(),
-                    abandoned: false,
-                },
-            );
+            leaving.insert(index, Departure { version, remover: thread::current().id(), abandoned: false });
             return Ok(());
         }
-        let same = leaving
-            .get(&index)
-            .is_some_and(|departure| departure.version == version);
-        Err(if same {
-            RemoveError::Leaving
-        } else {
-            RemoveError::Stale(Stale)
-        })
+        let same = leaving.get(&index).is_some_and(|departure| departure.version == version);
+        Err(if same { RemoveError::Leaving } else { RemoveError::Stale(Stale) })
     }
 
     fn end(&self, slots: &[(u32, Version)]) {
@@ -82,10 +64,7 @@ impl Departures {
     pub(crate) fn join(&self, index: u32, version: Version) -> Result<(), RemoveError> {
         let may_wait = !records::is_inside_any();
         let mut leaving = self.leaving.lock();
-        while let Some(departure) = leaving
-            .get(&index)
-            .filter(|departure| departure.version == version)
-        {
+        while let Some(departure) = leaving.get(&index).filter(|departure| departure.version == version) {
             if !may_wait || departure.abandoned || departure.remover == thread::current().id() {
                 return Err(RemoveError::Leaving);
             }
@@ -97,11 +76,7 @@ impl Departures {
     /// The removals that were given up, for the arena's end.
     pub(crate) fn abandoned(&self) -> Vec<(u32, Version)> {
         let leaving = self.leaving.lock();
-        leaving
-            .iter()
-            .filter(|(_, departure)| departure.abandoned)
-            .map(|(index, d)| (*index, d.version))
-            .collect()
+        leaving.iter().filter(|(_, departure)| departure.abandoned).map(|(index, d)| (*index, d.version)).collect()
     }
 }
 
@@ -122,10 +97,7 @@ where
     P: Send + Sync + 'static,
 {
     pub(crate) fn new(arena: &'a Arena<K, S, P>) -> Self {
-        Self {
-            arena,
-            marked: Vec::new(),
-        }
+        Self { arena, marked: Vec::new() }
     }
 
     /// Makes an object leave: from now on nobody gets in.
@@ -161,20 +133,12 @@ where
         }
     }
 
-    fn drain_until(
-        mut self,
-        deadline: Option<Instant>,
-    ) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
+    fn drain_until(mut self, deadline: Option<Instant>) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
         if self.arena.domain.is_pinned() {
             return Err((self, RemoveError::Pinned));
         }
         let slot = |(index, _): &(u32, Version)| self.arena.slots.slot(*index).ok();
-        let mut addresses: Vec<usize> = self
-            .marked
-            .iter()
-            .filter_map(slot)
-            .map(|slot| slot.address())
-            .collect();
+        let mut addresses: Vec<usize> = self.marked.iter().filter_map(slot).map(|slot| slot.address()).collect();
         addresses.sort_unstable();
         match drain(self.arena.slots.fences, &addresses, deadline) {
             Ok(true) => {}
@@ -182,11 +146,7 @@ where
             Err(error) => return Err((self, error)),
         }
         let marked = std::mem::take(&mut self.marked);
-        Ok(Quiet {
-            arena: self.arena,
-            marked,
-            taken: 0,
-        })
+        Ok(Quiet { arena: self.arena, marked, taken: 0 })
     }
 }
 
@@ -200,9 +160,7 @@ impl<K, S, P> Drop for Leaving<'_, K, S, P> {
 
 impl<K, S, P> fmt::Debug for Leaving<'_, K, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leaving")
-            .field("marked", &self.marked.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Leaving").field("marked", &self.marked.len()).finish_non_exhaustive()
     }
 }
 
@@ -276,9 +234,7 @@ where
     P: Send + Sync + 'static,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Quiet")
-            .field("left", &(self.marked.len() - self.taken))
-            .finish_non_exhaustive()
+        f.debug_struct("Quiet").field("left", &(self.marked.len() - self.taken)).finish_non_exhaustive()
     }
 }
 

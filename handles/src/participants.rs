@@ -3,10 +3,7 @@
 //! They belong to the domain, not to the threads, so that a domain that is dropped leaves no garbage behind in threads
 //! that live on; a thread keeps only where its own part is.
 
-#![expect(
-    unsafe_code,
-    reason = "a thread finds its part of the domain's list by address"
-)]
+#![expect(unsafe_code, reason = "a thread finds its part of the domain's list by address")]
 
 use std::cell::RefCell;
 use std::ptr::{self, NonNull};
@@ -43,10 +40,7 @@ pub(crate) struct Participants {
 
 impl Participants {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            list: Mutex::default(),
-            collector: Collector::new(),
-        })
+        Arc::new(Self { list: Mutex::default(), collector: Collector::new() })
     }
 
     /// Pins the calling thread.
@@ -98,10 +92,7 @@ impl Here {
     fn find(&self, domain: &Arc<Participants>) -> Option<NonNull<Participant>> {
         let parts = self.0.borrow();
         // A weak reference keeps the address from being used again.
-        parts
-            .iter()
-            .find(|(of, _)| ptr::eq(of.as_ptr(), Arc::as_ptr(domain)))
-            .map(|(_, part)| *part)
+        parts.iter().find(|(of, _)| ptr::eq(of.as_ptr(), Arc::as_ptr(domain))).map(|(_, part)| *part)
     }
 
     fn find_or_register(&self, domain: &Arc<Participants>) -> NonNull<Participant> {

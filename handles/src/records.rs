@@ -8,9 +8,12 @@
 //! never freed: it is handed to another thread when its owner is gone and its cells are empty. One whose cells are not
 //! (a forgotten guard) stays among the live ones, so that drains go on seeing it.
 
+#![expect(unsafe_code, reason = "a ticket is one word, from which its block is found")]
+
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::ops::Range;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -37,35 +40,74 @@ pub(crate) struct Block {
     next: AtomicPtr<Block>,
 }
 
+const _: () = assert!(size_of::<Block>() == align_of::<Block>());
+
 /// A cell that holds an address until [`leave`](Ticket::leave).
+///
+/// One word, so that a guard with its pointer fits two registers.
+///
+/// # Invariants
+///
+/// The address is that of a cell of a block, plus [`SYMMETRIC`] if leaving it takes a fence; the provenance is that of the
+/// whole block. Blocks live for ever.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket {
-    cell: &'static AtomicUsize,
-    block: &'static Block,
-    fences: Fences,
-}
+pub(crate) struct Ticket(NonNull<u8>);
+
+/// The bit of a ticket that says [`Fences::Symmetric`].
+const SYMMETRIC: usize = 1;
+
+const _: () = assert!(align_of::<AtomicUsize>() > SYMMETRIC);
 
 impl Ticket {
+    #[inline]
+    fn new(block: &'static Block, cell: usize, fences: Fences) -> Self {
+        let block = NonNull::from(block).cast::<u8>();
+        let offset = offset_of!(Block, cells) + cell * size_of::<AtomicUsize>();
+        let bit = if fences == Fences::Symmetric { SYMMETRIC } else { 0 };
+        // INVARIANT: `cell` is below `CELLS`, so the offset is that of a cell; the bit is free by the cell's alignment.
+        Self(block.map_addr(|address| address | (offset + bit)))
+    }
+
+    #[inline]
+    fn fences(self) -> Fences {
+        if self.0.addr().get() & SYMMETRIC == 0 { Fences::Asymmetric } else { Fences::Symmetric }
+    }
+
+    #[inline]
+    fn cell(self) -> &'static AtomicUsize {
+        let cell = self.0.as_ptr().map_addr(|address| address & !SYMMETRIC).cast::<AtomicUsize>();
+        // SAFETY: by the invariants this is the address of a cell, within the provenance, and valid for ever.
+        unsafe { &*cell }
+    }
+
+    #[inline]
+    fn block(self) -> &'static Block {
+        let block = self.0.as_ptr().map_addr(|address| address & !(align_of::<Block>() - 1)).cast::<Block>();
+        // SAFETY: a block is as large as it is aligned (asserted below), so this is the one that holds the cell; see `cell`.
+        unsafe { &*block }
+    }
+
     /// The one way out of a cell, also after a look-up that failed: a stale reader that a drain saw in passing must
     /// wake it too.
     #[inline]
     pub(crate) fn leave(self) {
         // Release: what the reader did inside comes before; pairs with the Acquire of a drain that looks at the cell.
-        self.cell.store(0, Ordering::Release);
-        self.fences.light();
+        self.cell().store(0, Ordering::Release);
+        self.fences().light();
         // Relaxed: ordered after the store by the fence; pairs with the remover's raise (leave against park).
-        if self.block.alarm.load(Ordering::Relaxed) != 0 {
+        if self.block().alarm.load(Ordering::Relaxed) != 0 {
             self.report();
         }
     }
 
     #[cold]
     fn report(self) {
-        let index = (ptr::from_ref(self.cell).addr() - ptr::from_ref(self.block).addr())
-            / size_of::<AtomicUsize>();
-        let mut departures = self.block.departures.lock();
-        departures[index] = departures[index].wrapping_add(1);
-        self.block.departed.notify_all();
+        let block = self.block();
+        let cells = ptr::from_ref(&block.cells).addr();
+        let cell = (ptr::from_ref(self.cell()).addr() - cells) / size_of::<AtomicUsize>();
+        let mut departures = block.departures.lock();
+        departures[cell] = departures[cell].wrapping_add(1);
+        block.departed.notify_all();
         drop(departures);
         release_transient();
     }
@@ -73,17 +115,16 @@ impl Ticket {
 
 impl Block {
     #[inline]
-    fn free_cell(&'static self) -> Option<&'static AtomicUsize> {
+    fn free_cell(&self) -> Option<usize> {
         // Relaxed: only this thread fills the cells that it looks at here.
-        self.cells
-            .iter()
-            .find(|cell| cell.load(Ordering::Relaxed) == 0)
+        self.cells.iter().position(|cell| cell.load(Ordering::Relaxed) == 0)
     }
 
     fn next(&self) -> Option<&'static Block> {
         // Acquire: pairs with the Release of `extend`; the block's contents are seen.
         let next = self.next.load(Ordering::Acquire);
-        block::of(next)
+        // SAFETY: a link is null or came out of `Box::leak` in `extend`: valid for ever, and shared from then on.
+        unsafe { next.as_ref() }
     }
 
     /// The block after this one, made if need be. Called by the owner only.
@@ -104,20 +145,7 @@ impl Block {
 
     fn is_empty(&self) -> bool {
         // Acquire: pairs with the Release of `leave`; whoever finds the record empty may hand it on.
-        self.cells
-            .iter()
-            .all(|cell| cell.load(Ordering::Acquire) == 0)
-    }
-}
-
-mod block {
-    #![expect(unsafe_code, reason = "an atomic link to a block is a raw pointer")]
-
-    use super::Block;
-
-    pub(super) fn of(link: *mut Block) -> Option<&'static Block> {
-        // SAFETY: a link is null or came out of `Box::leak` in `extend`: valid for ever, and shared from then on.
-        unsafe { link.as_ref() }
+        self.cells.iter().all(|cell| cell.load(Ordering::Acquire) == 0)
     }
 }
 
@@ -135,16 +163,12 @@ impl Record {
     #[inline]
     pub(crate) fn enter(&'static self, address: usize, fences: Fences) -> Ticket {
         let ticket = match self.first.free_cell() {
-            Some(cell) => Ticket {
-                cell,
-                block: &self.first,
-                fences,
-            },
+            Some(cell) => Ticket::new(&self.first, cell, fences),
             None => self.spill(fences),
         };
         // Release: a drain that finds this address where another guard's was has seen that guard's leave (pairs with
         // the Acquire of `occupants` and `Occupant::is_inside`).
-        ticket.cell.store(address, Ordering::Release);
+        ticket.cell().store(address, Ordering::Release);
         fences.light();
         ticket
     }
@@ -157,11 +181,7 @@ impl Record {
         loop {
             block = block.extend(transient);
             if let Some(cell) = block.free_cell() {
-                return Ticket {
-                    cell,
-                    block,
-                    fences,
-                };
+                return Ticket::new(block, cell, fences);
             }
         }
     }
@@ -170,9 +190,7 @@ impl Record {
     pub(crate) fn holds(&'static self, is: impl Fn(usize) -> bool) -> bool {
         // Relaxed: asked by the owner, of its own stores.
         let full = |cell: &AtomicUsize| Some(cell.load(Ordering::Relaxed)).filter(|a| *a != 0);
-        self.first
-            .chain()
-            .any(|block| block.cells.iter().filter_map(full).any(&is))
+        self.first.chain().any(|block| block.cells.iter().filter_map(full).any(&is))
     }
 
     fn is_empty(&'static self) -> bool {
@@ -227,12 +245,7 @@ impl Occupant {
             match deadline {
                 None => self.block.departed.wait(&mut departures),
                 Some(deadline) => {
-                    if self
-                        .block
-                        .departed
-                        .wait_until(&mut departures, deadline)
-                        .timed_out()
-                    {
+                    if self.block.departed.wait_until(&mut departures, deadline).timed_out() {
                         return departures[self.cell] != seen || !self.is_inside();
                     }
                 }
@@ -250,10 +263,7 @@ struct Registry {
     idle: Vec<&'static Record>,
 }
 
-static REGISTRY: RwLock<Registry> = RwLock::new(Registry {
-    live: Vec::new(),
-    idle: Vec::new(),
-});
+static REGISTRY: RwLock<Registry> = RwLock::new(Registry { live: Vec::new(), idle: Vec::new() });
 
 impl Registry {
     /// A record for the calling thread.
@@ -299,11 +309,7 @@ pub(crate) fn occupants(is_one: impl Fn(usize) -> bool) -> Vec<Occupant> {
                 // Acquire: pairs with the Release of `leave` (a cell found empty, or with another address in it).
                 let address = content.load(Ordering::Acquire);
                 if address != 0 && is_one(address) {
-                    found.push(Occupant {
-                        block,
-                        cell,
-                        address,
-                    });
+                    found.push(Occupant { block, cell, address });
                 }
             }
         }
@@ -322,10 +328,7 @@ pub(crate) fn forget(memory: &[Range<usize>]) {
         for cell in record.first.chain().flat_map(|block| &block.cells) {
             // Relaxed: the guard's lifetime is over, and that was made known to this thread by whatever let it drop
             // the arena.
-            if memory
-                .iter()
-                .any(|range| range.contains(&cell.load(Ordering::Relaxed)))
-            {
+            if memory.iter().any(|range| range.contains(&cell.load(Ordering::Relaxed))) {
                 // Release: as any leave.
                 cell.store(0, Ordering::Release);
             }

@@ -2,10 +2,7 @@
 //!
 //! This is what deferred reclamation keeps alive when the arena itself has gone, so it knows no domain.
 
-#![expect(
-    unsafe_code,
-    reason = "slots are uninitialised memory that a version word speaks for"
-)]
+#![expect(unsafe_code, reason = "slots are uninitialised memory that a version word speaks for")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::UnsafeCell;
@@ -81,9 +78,7 @@ impl<S, P> Slot<S, P> {
         // AcqRel: Release gives the next reader of the word what the remover knew; Acquire pairs with `publish`, the
         // remover will take the payload. The race with readers is decided by the barrier that follows, not here.
         // Relaxed: a remover that came too late uses nothing of what it read.
-        self.version
-            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        self.version.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -155,11 +150,7 @@ impl<S, P> Slots<S, P> {
             Err(Stale) => self.grow(index)?,
         };
         let word = slot.version();
-        let generation = if word.bits() == 0 {
-            self.first_generation
-        } else {
-            word.generation()
-        };
+        let generation = if word.bits() == 0 { self.first_generation } else { word.generation() };
         Ok((index, Version::live(self.tag, generation)))
     }
 
@@ -175,10 +166,7 @@ impl<S, P> Slots<S, P> {
         let link = &self.chunks[chunk];
         // AcqRel: Release pairs with the Acquire of `chunk`, for whoever finds the slots there.
         // Acquire: another thread's chunk came first and is used from here.
-        if link
-            .compare_exchange(ptr::null_mut(), memory, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
+        if link.compare_exchange(ptr::null_mut(), memory, Ordering::AcqRel, Ordering::Acquire).is_err() {
             Self::free_chunk(memory, chunk);
         }
         self.slot(index).map_err(|Stale| Full)
@@ -233,17 +221,10 @@ impl<S, P> Slots<S, P> {
 
     /// Gives vacant slots free, but for those whose generations are used up.
     fn free(&self, indices: &[u32]) {
-        let usable = |index| {
-            self.slot(index)
-                .is_ok_and(|slot| slot.version().generation() <= self.last_generation)
-        };
+        let usable = |index| self.slot(index).is_ok_and(|slot| slot.version().generation() <= self.last_generation);
         let mut free = self.free.lock();
         for &index in indices {
-            if usable(index) {
-                free.push(index)
-            } else {
-                free.retire()
-            }
+            if usable(index) { free.push(index) } else { free.retire() }
         }
     }
 
@@ -251,11 +232,7 @@ impl<S, P> Slots<S, P> {
     /// from now on does not find it.
     ///
     /// Returns the indices that are to be handed to the collector, once there are `bound` of them.
-    pub(crate) fn retire(
-        &self,
-        retired: impl IntoIterator<Item = (u32, Version)>,
-        bound: usize,
-    ) -> Option<Vec<u32>> {
+    pub(crate) fn retire(&self, retired: impl IntoIterator<Item = (u32, Version)>, bound: usize) -> Option<Vec<u32>> {
         let mut limbo = self.limbo.lock();
         for (index, version) in retired {
             self.vacate(index, version);
@@ -304,9 +281,7 @@ impl<S, P> Slots<S, P> {
     pub(crate) fn memory(&self) -> Vec<Range<usize>> {
         let chunks = (0..CHUNKS).map(|chunk| (self.chunk(chunk).addr(), chunk));
         let sized = chunks.filter(|(start, _)| *start != 0);
-        sized
-            .map(|(start, chunk)| start..start + chunk_len(chunk) * size_of::<Slot<S, P>>())
-            .collect()
+        sized.map(|(start, chunk)| start..start + chunk_len(chunk) * size_of::<Slot<S, P>>()).collect()
     }
 
     /// Empties the arena, but for what is with the collector: the payloads of live objects go through `drop_payload`,

@@ -15,12 +15,7 @@ struct State {
     next: u32,
 }
 
-static STATES: Mutex<[State; TAGS]> = Mutex::new(
-    [State {
-        taken: false,
-        next: 0,
-    }; TAGS],
-);
+static STATES: Mutex<[State; TAGS]> = Mutex::new([State { taken: false, next: 0 }; TAGS]);
 
 /// A tag, held by one domain.
 #[derive(Debug)]
@@ -33,19 +28,10 @@ impl Tag {
     /// Takes the free tag that has been used least.
     pub(crate) fn take() -> Result<Self, DomainError> {
         let mut states = STATES.lock();
-        let free = states
-            .iter_mut()
-            .enumerate()
-            .skip(1)
-            .filter(|(_, s)| !s.taken && s.next <= GENERATION_LAST);
-        let (value, state) = free
-            .min_by_key(|(_, state)| state.next)
-            .ok_or(DomainError::Tags)?;
+        let free = states.iter_mut().enumerate().skip(1).filter(|(_, s)| !s.taken && s.next <= GENERATION_LAST);
+        let (value, state) = free.min_by_key(|(_, state)| state.next).ok_or(DomainError::Tags)?;
         state.taken = true;
-        Ok(Self {
-            value: value as u8,
-            first: state.next,
-        })
+        Ok(Self { value: value as u8, first: state.next })
     }
 
     pub(crate) fn value(&self) -> u8 {

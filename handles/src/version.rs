@@ -83,23 +83,13 @@ impl Version {
     /// wrong answer are tried on that build.
     #[inline]
     pub(crate) const fn answers_to(self, handle: Version) -> bool {
-        if cfg!(enodev_unchecked) {
-            self.is_live()
-        } else {
-            self.0 == handle.0
-        }
+        if cfg!(enodev_unchecked) { self.is_live() } else { self.0 == handle.0 }
     }
 }
 
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}{}",
-            self.tag(),
-            self.generation(),
-            if self.is_live() { "" } else { "-" }
-        )
+        write!(f, "{}.{}{}", self.tag(), self.generation(), if self.is_live() { "" } else { "-" })
     }
 }
 
@@ -109,12 +99,7 @@ mod tests {
 
     #[test]
     fn fields_come_back_as_they_went_in() {
-        for (tag, generation) in [
-            (1, 0),
-            (TAG_MAX, GENERATION_LAST),
-            (7, 1),
-            (1, GENERATION_LAST),
-        ] {
+        for (tag, generation) in [(1, 0), (TAG_MAX, GENERATION_LAST), (7, 1), (1, GENERATION_LAST)] {
             let version = Version::live(tag, generation);
             assert!(version.is_live());
             assert_eq!((version.tag(), version.generation()), (tag, generation));

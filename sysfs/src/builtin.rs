@@ -42,13 +42,7 @@ pub fn builtin() -> Scanned {
         draft.attribute(&dir, "traffic_class", 0o444, refused, false);
     }
     for (dir, name, errno) in FAILING {
-        draft.attribute(
-            dir,
-            name,
-            0o444,
-            Content::Errno(errno.raw_os_error()),
-            false,
-        );
+        draft.attribute(dir, name, 0o444, Content::Errno(errno.raw_os_error()), false);
     }
     for (dir, name) in WRITE_ONLY {
         draft.attribute(dir, name, 0o200, Content::Unread(Unread::WriteOnly), false);
@@ -82,10 +76,7 @@ mod tests {
         let all: Vec<_> = tree.dirs.iter().flat_map(|dir| &dir.attributes).collect();
         assert!((110..=140).contains(&all.len()), "{} attributes", all.len());
         assert!(all.iter().any(|it| matches!(it.content, Content::Errno(_))));
-        assert!(
-            all.iter()
-                .any(|it| it.content == Content::Unread(Unread::WriteOnly))
-        );
+        assert!(all.iter().any(|it| it.content == Content::Unread(Unread::WriteOnly)));
         let binary: Vec<_> = all.iter().filter(|it| it.binary).collect();
         assert_eq!(binary.len(), 1);
         assert!(matches!(&binary[0].content, Content::Bytes(bytes) if bytes.len() == 256));
@@ -98,11 +89,7 @@ mod tests {
             let parent = dir.parent.unwrap();
             assert!(parent < index);
             let above = &tree.dirs[parent].path;
-            let path = if above.is_empty() {
-                dir.name.clone()
-            } else {
-                format!("{above}/{}", dir.name)
-            };
+            let path = if above.is_empty() { dir.name.clone() } else { format!("{above}/{}", dir.name) };
             assert_eq!(dir.path, path);
             assert!(tree.subtree(parent).iter().any(|it| it.path == dir.path));
         }

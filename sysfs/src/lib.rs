@@ -31,6 +31,6 @@ pub mod storm;
 pub use builtin::builtin;
 pub use load::{Answers, Imported, Link, Loaded, Loader, load};
 pub use scan::{
-    Content, DEPTH_MAX, Dir, ENTRIES_MAX, FindError, Found, Progress, ScanError, ScanOptions,
-    Scanned, ScannedAttribute, ScannedLink, SkipKind, Skipped, Tally, Unread, scan,
+    Content, DEPTH_MAX, Dir, ENTRIES_MAX, FindError, Found, Progress, ScanError, ScanOptions, Scanned,
+    ScannedAttribute, ScannedLink, SkipKind, Skipped, Tally, Unread, scan,
 };

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use enodev::{
-    AsKobject, Attribute, DefineError, DeviceType, Errno, Error, KobjectHandle, Mode, Page, Shared,
-    Store, Type,
+    AsKobject, Attribute, DefineError, DeviceType, Errno, Error, KobjectHandle, Mode, Page, Shared, Store, Type,
 };
 use parking_lot::RwLock;
 
@@ -47,9 +46,7 @@ impl Imported {
     /// The contents that the scan found.
     pub fn new(dir: &Dir) -> Self {
         let content = |attribute: &ScannedAttribute| RwLock::new(attribute.content.clone());
-        Self {
-            contents: dir.attributes.iter().map(content).collect(),
-        }
+        Self { contents: dir.attributes.iter().map(content).collect() }
     }
 
     fn bytes(&self, index: usize) -> Result<Arc<[u8]>, Errno> {
@@ -72,10 +69,7 @@ pub(crate) fn bytes(content: &Content) -> Result<&Arc<[u8]>, Errno> {
 
 /// Copies what stands at an offset, and says how much that is.
 pub(crate) fn copy_at(bytes: &[u8], offset: u64, buf: &mut [u8]) -> usize {
-    let rest = usize::try_from(offset)
-        .ok()
-        .and_then(|from| bytes.get(from..))
-        .unwrap_or_default();
+    let rest = usize::try_from(offset).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
     let count = rest.len().min(buf.len());
     buf[..count].copy_from_slice(&rest[..count]);
     count
@@ -93,9 +87,7 @@ impl Answers for Imported {
     fn write_at(&self, index: usize, offset: u64, data: &[u8]) -> Result<(), Errno> {
         let mut content = self.contents.get(index).ok_or(Errno::EINVAL)?.write();
         let offset = usize::try_from(offset).map_err(|_| Errno::EFBIG)?;
-        let mut changed = bytes(&content)
-            .map(|bytes| bytes.to_vec())
-            .unwrap_or_default();
+        let mut changed = bytes(&content).map(|bytes| bytes.to_vec()).unwrap_or_default();
         changed.truncate(offset);
         changed.resize(offset, 0);
         changed.extend_from_slice(data);
@@ -115,9 +107,7 @@ pub struct Loader<P> {
 
 impl<P: Answers> Default for Loader<P> {
     fn default() -> Self {
-        Self {
-            types: HashMap::new(),
-        }
+        Self { types: HashMap::new() }
     }
 }
 
@@ -136,11 +126,8 @@ impl<P: Answers> Loader<P> {
         payload: P,
     ) -> Result<KobjectHandle, Error> {
         let ty = self.type_of(store, dir)?;
-        let is_device = dir.path.starts_with("devices/")
-            && dir
-                .attributes
-                .iter()
-                .any(|attribute| attribute.name == "uevent");
+        let is_device =
+            dir.path.starts_with("devices/") && dir.attributes.iter().any(|attribute| attribute.name == "uevent");
         if is_device {
             Ok(store.register(parent, &dir.name, ty, payload)?.kobject())
         } else {
@@ -155,9 +142,8 @@ impl<P: Answers> Loader<P> {
         }
         let named = DeviceType::shared::<P>("imported");
         let attributes = shape.iter().enumerate();
-        let ty = attributes.fold(named, |ty, (index, (name, mode, size))| {
-            ty.attribute(attribute(index, name, *mode, *size))
-        });
+        let ty = attributes
+            .fold(named, |ty, (index, (name, mode, size))| ty.attribute(attribute(index, name, *mode, *size)));
         let ty = store.define(ty)?;
         self.types.insert(shape, ty);
         Ok(ty)
@@ -166,11 +152,7 @@ impl<P: Answers> Loader<P> {
 
 fn shape(attribute: &ScannedAttribute) -> (String, u16, Option<u64>) {
     let len = bytes(&attribute.content).map_or(0, |bytes| bytes.len() as u64);
-    (
-        attribute.name.clone(),
-        attribute.mode,
-        attribute.binary.then_some(len),
-    )
+    (attribute.name.clone(), attribute.mode, attribute.binary.then_some(len))
 }
 
 /// The attribute that asks for its answers at `index`. Its mode is what it was: nothing can be executed.
@@ -251,30 +233,15 @@ pub fn load<P: Answers>(
         made.map_err(|error| (format!("{}/{}", tree.dirs[link.dir].path, link.name), error))?;
         links.push(link);
     }
-    Ok(Loaded {
-        objects,
-        links,
-        links_left,
-        loader,
-    })
+    Ok(Loaded { objects, links, links_left, loader })
 }
 
 /// The links of a tree; `None` for one that does not lead to a directory.
 pub(crate) fn all_links(tree: &Scanned) -> impl Iterator<Item = Option<Link>> {
-    let places: HashMap<&str, usize> = tree
-        .dirs
-        .iter()
-        .enumerate()
-        .map(|(index, dir)| (&*dir.path, index))
-        .collect();
+    let places: HashMap<&str, usize> = tree.dirs.iter().enumerate().map(|(index, dir)| (&*dir.path, index)).collect();
     let dirs = tree.dirs.iter().enumerate();
-    dirs.flat_map(|(dir, at)| at.links.iter().map(move |link| (dir, link)))
-        .map(move |(dir, link)| {
-            let target = *places.get(link.resolved.as_deref()?)?;
-            Some(Link {
-                dir,
-                name: link.name.clone(),
-                target,
-            })
-        })
+    dirs.flat_map(|(dir, at)| at.links.iter().map(move |link| (dir, link))).map(move |(dir, link)| {
+        let target = *places.get(link.resolved.as_deref()?)?;
+        Some(Link { dir, name: link.name.clone(), target })
+    })
 }

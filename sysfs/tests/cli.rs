@@ -1,8 +1,5 @@
 //! The command, run as people run it.
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests say what they expect by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -63,16 +60,9 @@ fn tree_shows_everything_and_says_nothing_else() {
 fn tree_shows_the_part_that_a_path_names() {
     let temp = tree();
     for path in ["devices/disk", "class/disk", "/sys/devices/disk"] {
-        let output = run([
-            OsStr::new("tree"),
-            temp.path().as_os_str(),
-            OsStr::new(path),
-        ]);
+        let output = run([OsStr::new("tree"), temp.path().as_os_str(), OsStr::new(path)]);
         assert_eq!(output.status.code(), Some(0));
-        assert_eq!(
-            text(&output.stdout),
-            "disk/\n  reset  write-only\n  size  4 bytes\n"
-        );
+        assert_eq!(text(&output.stdout), "disk/\n  reset  write-only\n  size  4 bytes\n");
     }
 }
 
@@ -83,10 +73,7 @@ fn tree_counts_what_it_leaves_out() {
     let output = run([OsStr::new("tree"), temp.path().as_os_str()]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("    big  too large\n"));
-    assert_eq!(
-        text(&output.stderr),
-        "enodev: left out or left unread: 1 too large (class/big)\n"
-    );
+    assert_eq!(text(&output.stderr), "enodev: left out or left unread: 1 too large (class/big)\n");
 }
 
 #[test]
@@ -109,48 +96,20 @@ fn a_failure_names_path_and_cause_and_has_status_1() {
     let file = file.to_str().unwrap();
     let missing = "no such directory or attribute";
     for (args, message) in [
-        (
-            ["tree", "/no/such", ""],
-            "/no/such: no such file or directory".to_owned(),
-        ),
+        (["tree", "/no/such", ""], "/no/such: no such file or directory".to_owned()),
         (["tree", file, ""], format!("{file}: not a directory")),
-        (
-            ["tree", source, "class/tape"],
-            format!("class/tape: {missing}"),
-        ),
-        (
-            ["cat", source, "class/tape"],
-            format!("class/tape: {missing}"),
-        ),
-        (
-            ["cat", source, "devices/disk/size/x"],
-            "devices/disk/size/x: not a directory".into(),
-        ),
-        (
-            ["cat", source, "class/disk"],
-            "class/disk: is a directory".to_owned(),
-        ),
-        (
-            ["cat", source, "class/disk/reset"],
-            "class/disk/reset: not read: write-only".to_owned(),
-        ),
-        (
-            ["cat", "/no/such", "x"],
-            "/no/such: no such file or directory".to_owned(),
-        ),
-        (
-            ["cat", source, "a\u{1b}[2J"],
-            format!(r"a\u{{1b}}[2J: {missing}"),
-        ),
+        (["tree", source, "class/tape"], format!("class/tape: {missing}")),
+        (["cat", source, "class/tape"], format!("class/tape: {missing}")),
+        (["cat", source, "devices/disk/size/x"], "devices/disk/size/x: not a directory".into()),
+        (["cat", source, "class/disk"], "class/disk: is a directory".to_owned()),
+        (["cat", source, "class/disk/reset"], "class/disk/reset: not read: write-only".to_owned()),
+        (["cat", "/no/such", "x"], "/no/such: no such file or directory".to_owned()),
+        (["cat", source, "a\u{1b}[2J"], format!(r"a\u{{1b}}[2J: {missing}")),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert_eq!(text(&output.stdout), "", "{args:?}");
-        assert_eq!(
-            text(&output.stderr),
-            format!("enodev: {message}\n"),
-            "{args:?}"
-        );
+        assert_eq!(text(&output.stderr), format!("enodev: {message}\n"), "{args:?}");
     }
 }
 
@@ -158,10 +117,7 @@ fn a_failure_names_path_and_cause_and_has_status_1() {
 fn storm_fails_on_a_source_that_does_not_exist() {
     let output = run(["storm", "/no/such", "--seconds", "0.01"]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        text(&output.stderr),
-        "enodev: /no/such: no such file or directory\n"
-    );
+    assert_eq!(text(&output.stderr), "enodev: /no/such: no such file or directory\n");
 }
 
 #[test]
@@ -208,11 +164,7 @@ fn a_reader_of_the_output_that_leaves_early_is_no_failure() {
         fs::write(temp.path().join(format!("{n:0>200}")), "").unwrap();
     }
     let mut command = enodev([OsStr::new("tree"), temp.path().as_os_str()]);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -243,10 +195,7 @@ fn too_few_open_files_are_a_failure_not_a_tree_with_holes() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(text(&output.stdout), "");
     let stderr = text(&output.stderr);
-    assert!(
-        stderr.contains("/d/d/d") && stderr.contains("os error 24"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("/d/d/d") && stderr.contains("os error 24"), "{stderr}");
 }
 
 #[test]
@@ -274,10 +223,7 @@ fn a_directory_that_may_not_be_read_is_shown_empty_and_counted() {
     mode(&closed, 0o700);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("    closed/\n    disk/\n"));
-    assert_eq!(
-        text(&output.stderr),
-        "enodev: left out or left unread: 1 refused (devices/closed)\n"
-    );
+    assert_eq!(text(&output.stderr), "enodev: left out or left unread: 1 refused (devices/closed)\n");
 }
 
 fn mode(path: &Path, mode: u32) {
@@ -286,6 +232,5 @@ fn mode(path: &Path, mode: u32) {
 
 /// Whether everybody may go to this path.
 fn open_to_all(path: &Path) -> bool {
-    path.ancestors()
-        .all(|it| fs::metadata(it).is_ok_and(|it| it.mode() & 0o001 != 0))
+    path.ancestors().all(|it| fs::metadata(it).is_ok_and(|it| it.mode() & 0o001 != 0))
 }

@@ -49,10 +49,7 @@ fn a_source_that_does_not_exist_is_named() {
     let source = temp.path().join("nowhere");
     let error = failure(&source);
     assert!(matches!(&error, ScanError::Missing { path } if *path == source));
-    assert_eq!(
-        error.to_string(),
-        format!("{}: no such file or directory", source.display())
-    );
+    assert_eq!(error.to_string(), format!("{}: no such file or directory", source.display()));
 }
 
 #[test]
@@ -64,10 +61,7 @@ fn a_source_that_is_no_directory_is_named_and_not_opened() {
     // An open of the FIFO for reading would wait for a writer for ever.
     for source in [&file, &fifo, &file.join("below")] {
         let error = failure(source);
-        assert!(
-            matches!(&error, ScanError::NotADirectory { path } if path == source),
-            "{error}"
-        );
+        assert!(matches!(&error, ScanError::NotADirectory { path } if path == source), "{error}");
     }
 }
 
@@ -91,23 +85,12 @@ fn a_file_above_the_limit_is_counted_and_kept_without_content() {
     write(temp.path(), "large", [7; 1001]);
     let huge = write(temp.path(), "huge", "");
     // A hole of a terabyte: nothing of it may be read.
-    fs::File::options()
-        .write(true)
-        .open(huge)
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
-    let options = ScanOptions {
-        file_bytes_max: 1000,
-        ..ScanOptions::default()
-    };
+    fs::File::options().write(true).open(huge).unwrap().set_len(1 << 40).unwrap();
+    let options = ScanOptions { file_bytes_max: 1000, ..ScanOptions::default() };
     let tree = scan_with(temp.path(), &options);
     assert_eq!(attribute(&tree.dirs[0], "fits").content, bytes(&[7; 1000]));
     for name in ["large", "huge"] {
-        assert_eq!(
-            attribute(&tree.dirs[0], name).content,
-            Content::Unread(Unread::TooLarge)
-        );
+        assert_eq!(attribute(&tree.dirs[0], name).content, Content::Unread(Unread::TooLarge));
     }
     assert_eq!(tree.skipped.count(SkipKind::TooLarge), 2);
     assert_eq!(tree.skipped.examples(SkipKind::TooLarge), ["huge", "large"]);
@@ -120,10 +103,7 @@ fn all_contents_together_stay_within_their_limit() {
         write(temp.path(), name, [7; 400]);
     }
     write(temp.path(), "d", [7; 200]);
-    let options = ScanOptions {
-        bytes_max: 1000,
-        ..ScanOptions::default()
-    };
+    let options = ScanOptions { bytes_max: 1000, ..ScanOptions::default() };
     let tree = scan_with(temp.path(), &options);
     let kept = |name| matches!(attribute(&tree.dirs[0], name).content, Content::Bytes(_));
     assert_eq!(["a", "b", "c", "d"].map(kept), [true, true, false, true]);
@@ -136,14 +116,8 @@ fn a_name_of_255_bytes_is_kept() {
     write(temp.path(), &format!("{name}/{name}"), "deep\n");
     symlink(&name, temp.path().join("l".repeat(255))).unwrap();
     let tree = scanned(temp.path());
-    assert_eq!(
-        attribute(dir(&tree, &name), &name).content,
-        bytes(b"deep\n")
-    );
-    assert_eq!(
-        tree.dirs[0].links[0].resolved.as_deref(),
-        Some(name.as_str())
-    );
+    assert_eq!(attribute(dir(&tree, &name), &name).content, bytes(b"deep\n"));
+    assert_eq!(tree.dirs[0].links[0].resolved.as_deref(), Some(name.as_str()));
 }
 
 #[test]
@@ -178,10 +152,7 @@ fn special_files_are_counted_and_never_waited_for() {
     assert_eq!(tree.attributes_len(), 1);
     assert_eq!(link(dir(&tree, "devices"), "link").resolved, None);
     assert_eq!(tree.skipped.count(SkipKind::Special), 2);
-    assert_eq!(
-        tree.skipped.examples(SkipKind::Special),
-        ["devices/fifo", "devices/socket"]
-    );
+    assert_eq!(tree.skipped.examples(SkipKind::Special), ["devices/fifo", "devices/socket"]);
 }
 
 #[test]
@@ -191,10 +162,7 @@ fn other_file_systems_are_counted_and_not_entered() {
         eprintln!("skipped: /dev/shm is no mount point");
         return;
     }
-    let options = ScanOptions {
-        depth_max: 1,
-        ..ScanOptions::default()
-    };
+    let options = ScanOptions { depth_max: 1, ..ScanOptions::default() };
     let tree = scan_with(Path::new("/dev"), &options);
     assert!(!paths(&tree).contains(&"shm"));
     assert!(tree.skipped.count(SkipKind::OtherFileSystem) > 0);
@@ -215,10 +183,7 @@ fn names_and_targets_that_are_not_utf8_are_counted() {
     assert_eq!(tree.attributes_len(), 1);
     assert_eq!(tree.links_len(), 0);
     assert_eq!(tree.skipped.count(SkipKind::NameNotUtf8), 2);
-    assert_eq!(
-        tree.skipped.examples(SkipKind::NameNotUtf8),
-        ["bad\u{fffd}", "\u{fffd}"]
-    );
+    assert_eq!(tree.skipped.examples(SkipKind::NameNotUtf8), ["bad\u{fffd}", "\u{fffd}"]);
     assert_eq!(tree.skipped.count(SkipKind::TargetNotUtf8), 1);
     assert_eq!(tree.skipped.examples(SkipKind::TargetNotUtf8), ["link"]);
 }
@@ -226,24 +191,13 @@ fn names_and_targets_that_are_not_utf8_are_counted() {
 #[test]
 fn the_mode_decides_what_is_read_even_for_root() {
     let temp = temp();
-    for (name, bits) in [
-        ("write", 0o200),
-        ("none", 0o000),
-        ("owner", 0o600),
-        ("all", 0o444),
-    ] {
+    for (name, bits) in [("write", 0o200), ("none", 0o000), ("owner", 0o600), ("all", 0o444)] {
         mode(&write(temp.path(), name, "x"), bits);
     }
     let tree = scanned(temp.path());
     let root = &tree.dirs[0];
-    assert_eq!(
-        attribute(root, "write").content,
-        Content::Unread(Unread::WriteOnly)
-    );
-    assert_eq!(
-        attribute(root, "none").content,
-        Content::Unread(Unread::Refused)
-    );
+    assert_eq!(attribute(root, "write").content, Content::Unread(Unread::WriteOnly));
+    assert_eq!(attribute(root, "none").content, Content::Unread(Unread::Refused));
     // This is a recording, not a live tree: its private files are as harmless as the others.
     assert_eq!(attribute(root, "owner").content, bytes(b"x"));
     assert_eq!(attribute(root, "all").content, bytes(b"x"));
@@ -276,23 +230,14 @@ fn directories_below_the_deepest_level_are_counted() {
     write(temp.path(), &format!("{deep}/below"), "x");
     write(temp.path(), &format!("{}/on", &deep[2..]), "x");
     // A limit above the hard one changes nothing.
-    let options = ScanOptions {
-        depth_max: usize::MAX,
-        ..ScanOptions::default()
-    };
+    let options = ScanOptions { depth_max: usize::MAX, ..ScanOptions::default() };
     for options in [options, ScanOptions::default()] {
         let tree = scan_with(temp.path(), &options);
         assert_eq!(tree.dirs.len(), 1 + DEPTH_MAX);
-        assert_eq!(
-            attribute(tree.dirs.last().unwrap(), "on").content,
-            bytes(b"x")
-        );
+        assert_eq!(attribute(tree.dirs.last().unwrap(), "on").content, bytes(b"x"));
         assert_eq!(tree.skipped.examples(SkipKind::TooDeep), [deep.as_str()]);
     }
-    let options = ScanOptions {
-        depth_max: 0,
-        ..ScanOptions::default()
-    };
+    let options = ScanOptions { depth_max: 0, ..ScanOptions::default() };
     assert_eq!(paths(&scan_with(temp.path(), &options)), [""]);
 }
 
@@ -302,10 +247,7 @@ fn a_scan_ends_at_its_number_of_entries() {
     for n in 0..300 {
         write(temp.path(), &format!("{n}/x"), "");
     }
-    let options = ScanOptions {
-        entries_max: 310,
-        ..ScanOptions::default()
-    };
+    let options = ScanOptions { entries_max: 310, ..ScanOptions::default() };
     let tree = scan_with(temp.path(), &options);
     // The root's 300 directories, and the one attribute in ten of them.
     assert_eq!(tree.dirs.len(), 301);
@@ -335,10 +277,7 @@ fn entries_that_come_and_go_do_not_disturb_the_others() {
         for _ in 0..300 {
             let tree = scanned(temp.path());
             assert_eq!(attribute(dir(&tree, "still"), "x").content, bytes(b"1"));
-            let others = tree
-                .skipped
-                .iter()
-                .find(|(kind, _)| *kind != SkipKind::Vanished);
+            let others = tree.skipped.iter().find(|(kind, _)| *kind != SkipKind::Vanished);
             assert_eq!(others, None);
         }
         over.store(true, Ordering::Relaxed);

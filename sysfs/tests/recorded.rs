@@ -2,11 +2,7 @@
 //!
 //! The recordings are taken from the folder that `ENODEV_INPUTS` names. What a scan says of one is
 //! compared with what the standard library reads from the same files.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests say what they expect by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,10 +24,7 @@ fn archives(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(archives(&path));
-        } else if path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().contains(".tar."))
-        {
+        } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains(".tar.")) {
             found.push(path);
         }
     }
@@ -44,26 +37,16 @@ fn source(temp: &Path) -> PathBuf {
     if temp.join("sys").is_dir() {
         return temp.to_owned();
     }
-    let top = fs::read_dir(temp)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    top.into_iter()
-        .find(|path| path.join("sys").is_dir())
-        .expect("a folder with sys in it")
+    let top = fs::read_dir(temp).unwrap().map(|entry| entry.unwrap().path());
+    top.into_iter().find(|path| path.join("sys").is_dir()).expect("a folder with sys in it")
 }
 
 /// One entry of a tree, in a form that both sides can give.
 #[derive(Debug, PartialEq)]
 enum Entry {
     Dir,
-    Link {
-        target: String,
-        resolved: Option<String>,
-    },
-    File {
-        mode: u32,
-        bytes: Option<Vec<u8>>,
-    },
+    Link { target: String, resolved: Option<String> },
+    File { mode: u32, bytes: Option<Vec<u8>> },
 }
 
 /// What the standard library reads below `dir`.
@@ -94,50 +77,24 @@ fn read_link_plainly(root: &Path, path: &Path) -> Entry {
     };
     let arrives = meant.canonicalize().ok().filter(|it| it.starts_with(root));
     let resolved = arrives.map(|it| below(root, &it));
-    Entry::Link {
-        target: target.to_str().unwrap().to_owned(),
-        resolved,
-    }
+    Entry::Link { target: target.to_str().unwrap().to_owned(), resolved }
 }
 
 fn below(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned()
+    path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()
 }
 
 /// The same from a scan.
 fn entries(tree: Scanned) -> BTreeMap<String, Entry> {
     let mut all = BTreeMap::new();
     for dir in tree.dirs {
-        let below = |name: &str| {
-            format!("{}/{name}", dir.path)
-                .trim_start_matches('/')
-                .to_owned()
-        };
-        for ScannedLink {
-            name,
-            target,
-            resolved,
-        } in dir.links
-        {
+        let below = |name: &str| format!("{}/{name}", dir.path).trim_start_matches('/').to_owned();
+        for ScannedLink { name, target, resolved } in dir.links {
             all.insert(below(&name), Entry::Link { target, resolved });
         }
         for it in dir.attributes {
-            let bytes = if let Content::Bytes(bytes) = it.content {
-                Some(bytes.to_vec())
-            } else {
-                None
-            };
-            all.insert(
-                below(&it.name),
-                Entry::File {
-                    mode: it.mode.into(),
-                    bytes,
-                },
-            );
+            let bytes = if let Content::Bytes(bytes) = it.content { Some(bytes.to_vec()) } else { None };
+            all.insert(below(&it.name), Entry::File { mode: it.mode.into(), bytes });
         }
         all.insert(dir.path, Entry::Dir);
     }
@@ -155,19 +112,12 @@ fn a_recorded_machine_is_read_as_its_files_are() {
     assert!(archives.len() > 30, "{} archives", archives.len());
     for archive in archives {
         // In memory where there is such a place: these are 70,000 small files.
-        let temp = TempDir::new_in("/dev/shm")
-            .or_else(|_| TempDir::new())
-            .unwrap();
+        let temp = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         let mut tar = Command::new("tar");
         tar.arg("-xf").arg(&archive).arg("-C").arg(temp.path());
         assert!(tar.status().unwrap().success(), "{}", archive.display());
         let tree = scanned(&source(temp.path()));
-        assert!(
-            tree.skipped.is_empty(),
-            "{}: {}",
-            archive.display(),
-            tree.skipped
-        );
+        assert!(tree.skipped.is_empty(), "{}: {}", archive.display(), tree.skipped);
         assert!(tree.attributes_len() > 0, "{}", archive.display());
         let mut plain = BTreeMap::new();
         read_plainly(&tree.root, &tree.root, &mut plain);
@@ -187,22 +137,12 @@ fn the_machine_itself_is_read_with_care() {
         return;
     }
     let tree = scanned(sys);
-    assert!(
-        tree.attributes_len() > 100,
-        "{} attributes",
-        tree.attributes_len()
-    );
+    assert!(tree.attributes_len() > 100, "{} attributes", tree.attributes_len());
     if !tree.live {
         eprintln!("skipped: the rest: /sys is no sysfs");
         return;
     }
-    for denied in [
-        "kernel/debug",
-        "kernel/tracing",
-        "kernel/btf",
-        "fs/cgroup",
-        "fs/bpf",
-    ] {
+    for denied in ["kernel/debug", "kernel/tracing", "kernel/btf", "fs/cgroup", "fs/bpf"] {
         assert!(tree.dirs.iter().all(|dir| dir.path != denied), "{denied}");
     }
     let mut private = 0;

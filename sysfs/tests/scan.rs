@@ -1,10 +1,5 @@
 //! What a scan makes of a tree that is as it should be.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests say what they expect by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect by panicking")]
 
 mod common;
 
@@ -51,33 +46,17 @@ fn the_source_itself_may_be_a_link() {
 #[test]
 fn the_result_is_pre_order_by_name_and_the_same_each_time() {
     let temp = temp();
-    for path in [
-        "b/z/1", "b/a/1", "a/1", "a-b/1", "a.b/x/1", "Z/1", "b/9", "b/10",
-    ] {
+    for path in ["b/z/1", "b/a/1", "a/1", "a-b/1", "a.b/x/1", "Z/1", "b/9", "b/10"] {
         write(temp.path(), path, path);
     }
     let tree = scanned(temp.path());
-    assert_eq!(
-        paths(&tree),
-        ["", "Z", "a", "a-b", "a.b", "a.b/x", "b", "b/a", "b/z"]
-    );
-    let names: Vec<_> = dir(&tree, "b")
-        .attributes
-        .iter()
-        .map(|it| it.name.as_str())
-        .collect();
+    assert_eq!(paths(&tree), ["", "Z", "a", "a-b", "a.b", "a.b/x", "b", "b/a", "b/z"]);
+    let names: Vec<_> = dir(&tree, "b").attributes.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["10", "9"]);
     for (index, dir) in tree.dirs.iter().enumerate() {
         let parent = dir.parent.map(|parent| tree.dirs[parent].path.as_str());
         let above = dir.path.rsplit_once('/').map(|(above, _)| above);
-        assert_eq!(
-            parent,
-            if index == 0 {
-                None
-            } else {
-                Some(above.unwrap_or(""))
-            }
-        );
+        assert_eq!(parent, if index == 0 { None } else { Some(above.unwrap_or("")) });
         assert_eq!(dir.name, dir.path.rsplit('/').next().unwrap());
     }
     assert_eq!(format!("{tree:?}"), format!("{:?}", scanned(temp.path())));
@@ -113,9 +92,7 @@ fn an_attribute_is_binary_from_4097_bytes_on() {
 #[test]
 fn a_file_of_six_megabytes_is_kept_whole() {
     let temp = temp();
-    let big: Vec<u8> = (0..6_000_000_u32)
-        .map(|n| n.to_le_bytes()[(n % 3) as usize])
-        .collect();
+    let big: Vec<u8> = (0..6_000_000_u32).map(|n| n.to_le_bytes()[(n % 3) as usize]).collect();
     write(temp.path(), "big", &big);
     let tree = scanned(temp.path());
     assert!(attribute(&tree.dirs[0], "big").content == bytes(&big));
@@ -168,11 +145,7 @@ fn a_chain_of_40_links_arrives_and_one_of_41_does_not() {
     write(temp.path(), "end", "x");
     symlink("end", temp.path().join("link1")).unwrap();
     for n in 2..=41 {
-        symlink(
-            format!("link{}", n - 1),
-            temp.path().join(format!("link{n}")),
-        )
-        .unwrap();
+        symlink(format!("link{}", n - 1), temp.path().join(format!("link{n}"))).unwrap();
     }
     let tree = scanned(temp.path());
     let resolved = |name| link(&tree.dirs[0], name).resolved.as_deref();
@@ -191,18 +164,8 @@ fn progress_grows_to_the_whole_and_is_told_on_the_way() {
         write(temp.path(), &format!("{}/{n}", n % 10), "");
     }
     let mut told: Vec<Progress> = Vec::new();
-    scan(temp.path(), &ScanOptions::default(), &mut |it| {
-        told.push(it)
-    })
-    .unwrap();
+    scan(temp.path(), &ScanOptions::default(), &mut |it| told.push(it)).unwrap();
     assert!(told.len() >= 4, "{told:?}");
     assert!(told.is_sorted_by_key(|it| it.dirs + it.attributes + it.links));
-    assert_eq!(
-        *told.last().unwrap(),
-        Progress {
-            dirs: 11,
-            attributes: 1000,
-            links: 0
-        }
-    );
+    assert_eq!(*told.last().unwrap(), Progress { dirs: 11, attributes: 1000, links: 0 });
 }

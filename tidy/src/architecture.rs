@@ -8,9 +8,8 @@ pub const FILE: &str = "ARCHITECTURE.md";
 
 /// The folders at the root. They are written out so that the name of a folder that is gone still looks
 /// like a path.
-const FOLDERS: [&str; 11] = [
-    ".ci", "attrs", "bench", "ci", "core", "docs", "fuzz", "handles", "modules", "sysfs", "tidy",
-];
+const FOLDERS: [&str; 11] =
+    [".ci", "attrs", "bench", "ci", "core", "docs", "fuzz", "handles", "modules", "sysfs", "tidy"];
 const ENDINGS: [&str; 5] = [".rs", ".toml", ".md", ".sh", ".lock"];
 
 /// The paths in backticks that are not among `files`. A name without a folder is enough where some file
@@ -45,9 +44,7 @@ fn path_in(code: &str) -> Option<&str> {
     }
     let first = path.split('/').next().unwrap_or(path);
     let in_folder = path.contains('/') && FOLDERS.contains(&first);
-    let has_ending = ENDINGS
-        .iter()
-        .any(|end| path.ends_with(end) && path != *end);
+    let has_ending = ENDINGS.iter().any(|end| path.ends_with(end) && path != *end);
     (in_folder || has_ending).then_some(path)
 }
 
@@ -68,12 +65,7 @@ fn is_there(path: &str, files: &[&str]) -> bool {
 mod tests {
     use super::findings;
 
-    const FILES: [&str; 4] = [
-        "Cargo.toml",
-        "ci/storm",
-        "handles/src/arena.rs",
-        "handles/src/lib.rs",
-    ];
+    const FILES: [&str; 4] = ["Cargo.toml", "ci/storm", "handles/src/arena.rs", "handles/src/lib.rs"];
 
     #[test]
     fn a_path_that_is_gone_is_found() {

@@ -16,11 +16,7 @@ pub struct Finding {
 impl Finding {
     /// A finding at one line of a file.
     pub fn at(path: impl Into<String>, line: usize, what: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            line,
-            what: what.into(),
-        }
+        Self { path: path.into(), line, what: what.into() }
     }
 
     /// A finding about a file as a whole.
@@ -56,10 +52,7 @@ mod tests {
 
     #[test]
     fn a_report_has_one_line_for_each_finding() {
-        let findings = [
-            Finding::at("a.rs", 3, "wrong"),
-            Finding::whole("b.md", "missing"),
-        ];
+        let findings = [Finding::at("a.rs", 3, "wrong"), Finding::whole("b.md", "missing")];
         assert_eq!(report(&findings), "a.rs:3: wrong\nb.md: missing\n");
         assert_eq!(report(&[]), "");
     }

@@ -6,13 +6,7 @@ use crate::{Finding, Source};
 /// The most lines that a file of code may have.
 const LINES_MAX: usize = 600;
 /// Macros and attributes that no code of ours holds.
-const CODE: [&str; 5] = [
-    "todo!",
-    "unimplemented!",
-    "#[ignore",
-    "#[allow(",
-    "#![allow(",
-];
+const CODE: [&str; 5] = ["todo!", "unimplemented!", "#[ignore", "#[allow(", "#![allow("];
 /// Marks of unfinished work, in code and comments alike.
 const MARKS: [&str; 2] = ["FIXME", "XXX"];
 
@@ -22,10 +16,7 @@ const MARKS: [&str; 2] = ["FIXME", "XXX"];
 pub fn is_measured(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let script = !name.contains('.') && (path.starts_with("ci/") || path.starts_with(".ci/"));
-    [".rs", ".toml", ".sh"]
-        .iter()
-        .any(|end| name.ends_with(end))
-        || script
+    [".rs", ".toml", ".sh"].iter().any(|end| name.ends_with(end)) || script
 }
 
 /// What is found where a measured file is too long.

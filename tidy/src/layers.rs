@@ -12,13 +12,7 @@ use serde_json::Value;
 use crate::Finding;
 
 /// The layers, from the lowest up. Each may depend on those before it.
-const LAYERS: [&str; 5] = [
-    "enodev-handles",
-    "enodev-attrs",
-    "enodev",
-    "enodev-modules",
-    "enodev-sysfs",
-];
+const LAYERS: [&str; 5] = ["enodev-handles", "enodev-attrs", "enodev", "enodev-modules", "enodev-sysfs"];
 
 /// What stands beside the layers: may depend on any of them, and none of them on it.
 const BESIDE: [&str; 3] = ["enodev-bench", "enodev-fuzz", "enodev-tidy"];
@@ -34,13 +28,7 @@ const EXCEPTION: (&str, &str) = ("enodev-sysfs", "enodev-bench");
 pub fn metadata(root: &Path) -> io::Result<Value> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root)
         .output()?;
     if !output.status.success() {

@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn a_link_that_leads_somewhere_passes() {
-        let text =
-            "[a](scenarios.md#seed) [b](../README.md) [c](./../handles/src/)\n[d]: ../README.md\n";
+        let text = "[a](scenarios.md#seed) [b](../README.md) [c](./../handles/src/)\n[d]: ../README.md\n";
         assert!(found(text).is_empty());
     }
 

@@ -41,10 +41,7 @@ fn findings_in(source: &Source) -> Vec<Finding> {
         for ordering in &operation.orderings {
             let label = format!("{ordering}:");
             if !comment.contains(&label) {
-                let what = format!(
-                    "`{}` with {ordering} and no comment `{label}`",
-                    operation.name
-                );
+                let what = format!("`{}` with {ordering} and no comment `{label}`", operation.name);
                 findings.push(Finding::at(&source.path, operation.line, what));
             }
         }
@@ -95,11 +92,7 @@ fn name_before(code: &str, open: usize) -> &str {
         Some(generic) => generic.rsplit_once("::<").map_or("", |(name, _)| name),
         None => before,
     };
-    let start = before
-        .char_indices()
-        .rev()
-        .take_while(|(_, c)| is_word(*c))
-        .last();
+    let start = before.char_indices().rev().take_while(|(_, c)| is_word(*c)).last();
     start.map_or("", |(start, _)| &before[start..])
 }
 
@@ -123,10 +116,8 @@ fn orderings_in(arguments: &str) -> Vec<&'static str> {
             _ => {}
         }
     }
-    let mut found: Vec<(usize, &'static str)> = ORDERINGS
-        .iter()
-        .flat_map(|name| whole_words(&flat, name).map(|at| (at, *name)))
-        .collect();
+    let mut found: Vec<(usize, &'static str)> =
+        ORDERINGS.iter().flat_map(|name| whole_words(&flat, name).map(|at| (at, *name))).collect();
     found.sort_unstable();
     found.into_iter().map(|(_, name)| name).collect()
 }
@@ -167,7 +158,8 @@ mod tests {
         assert_eq!(lines_found("a.fetch_add(1, Relaxed);\n"), [1]);
         assert_eq!(lines_found("sync::fence(SeqCst);\n"), [1]);
         assert_eq!(lines_found("compiler_fence(Ordering::SeqCst);\n"), [1]);
-        let spread = "a\n    .compare_exchange_weak(\n        0,\n        1,\n        AcqRel,\n        Relaxed,\n    )\n";
+        let spread =
+            "a\n    .compare_exchange_weak(\n        0,\n        1,\n        AcqRel,\n        Relaxed,\n    )\n";
         assert_eq!(lines_found(spread), [2]);
     }
 
@@ -182,34 +174,22 @@ mod tests {
 
     #[test]
     fn the_label_of_another_ordering_does_not_do() {
-        assert_eq!(
-            lines_found("// Relaxed: a counter.\na.load(Acquire);\n"),
-            [2]
-        );
+        assert_eq!(lines_found("// Relaxed: a counter.\na.load(Acquire);\n"), [2]);
         let failure_only = "// Relaxed: on failure.\na.compare_exchange(0, 1, AcqRel, Relaxed);\n";
         assert_eq!(lines_found(failure_only), [2]);
     }
 
     #[test]
     fn a_label_too_far_above_does_not_do() {
-        let far = format!(
-            "// Acquire: far away.\n{}a.load(Acquire);\n",
-            "b();\n".repeat(7)
-        );
+        let far = format!("// Acquire: far away.\n{}a.load(Acquire);\n", "b();\n".repeat(7));
         assert_eq!(lines_found(&far), [9]);
-        let near = format!(
-            "// Acquire: near.\n{}a.load(Acquire);\n",
-            "b();\n".repeat(5)
-        );
+        let near = format!("// Acquire: near.\n{}a.load(Acquire);\n", "b();\n".repeat(5));
         assert!(lines_found(&near).is_empty());
     }
 
     #[test]
     fn a_long_comment_counts_as_a_whole() {
-        let text = format!(
-            "// Acquire: a long argument.\n{}a.load(Acquire);\n",
-            "// and more of it\n".repeat(9)
-        );
+        let text = format!("// Acquire: a long argument.\n{}a.load(Acquire);\n", "// and more of it\n".repeat(9));
         assert!(lines_found(&text).is_empty());
     }
 
@@ -232,16 +212,12 @@ mod tests {
 
     #[test]
     fn type_arguments_do_not_hide_an_operation() {
-        assert_eq!(
-            lines_found("a.fetch_update::<_, _>(AcqRel, Relaxed, f);\n"),
-            [1]
-        );
+        assert_eq!(lines_found("a.fetch_update::<_, _>(AcqRel, Relaxed, f);\n"), [1]);
     }
 
     #[test]
     fn test_modules_and_other_folders_are_exempt() {
-        let text =
-            "#[cfg(test)]\nmod tests {\n    fn f() { a.load(SeqCst); }\n}\na.load(Acquire);\n";
+        let text = "#[cfg(test)]\nmod tests {\n    fn f() { a.load(SeqCst); }\n}\na.load(Acquire);\n";
         assert_eq!(lines_found(text), [5]);
         let lib = Source::new("handles/src/lib.rs", "#[cfg(test)]\nmod races;\n");
         let races = Source::new("handles/src/races.rs", "a.load(SeqCst);\n");

@@ -44,10 +44,7 @@ impl Repo {
         }
         // Git also lists what is tracked and deleted.
         files.retain(|file| root.join(file).is_file());
-        Ok(Self {
-            root: root.to_path_buf(),
-            files,
-        })
+        Ok(Self { root: root.to_path_buf(), files })
     }
 
     /// The folder that all paths are relative to.
@@ -111,13 +108,7 @@ fn listed_by_git(root: &Path) -> BTreeSet<String> {
     let listed = Command::new("git")
         .arg("-C")
         .arg(root)
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .output();
     match listed {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout)
@@ -135,11 +126,7 @@ fn walk(root: &Path, folder: &str, files: &mut BTreeSet<String>) -> io::Result<(
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        let path = if folder.is_empty() {
-            name.clone()
-        } else {
-            format!("{folder}/{name}")
-        };
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         let kind = entry.file_type()?;
         if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
             walk(root, &path, files)?;

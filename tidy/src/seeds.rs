@@ -8,11 +8,7 @@ pub(crate) struct Seed {
 }
 
 const fn seed(document: u16, number: u16, text: &'static str) -> Seed {
-    Seed {
-        document,
-        number,
-        text,
-    }
+    Seed { document, number, text }
 }
 
 /// All of them, in order.

@@ -115,15 +115,10 @@ struct TestModule {
 /// Whether an attribute `#[cfg(..)]` says `test`, alone or as one of all.
 fn is_test_cfg(attribute: &str) -> bool {
     let compact: String = attribute.split_whitespace().collect();
-    let Some(inner) = compact
-        .strip_prefix("#[cfg(")
-        .and_then(|rest| rest.strip_suffix(")]"))
-    else {
+    let Some(inner) = compact.strip_prefix("#[cfg(").and_then(|rest| rest.strip_suffix(")]")) else {
         return false;
     };
-    let all = inner
-        .strip_prefix("all(")
-        .and_then(|rest| rest.strip_suffix(')'));
+    let all = inner.strip_prefix("all(").and_then(|rest| rest.strip_suffix(')'));
     match all {
         Some(list) => !list.contains('(') && list.split(',').any(|term| term == "test"),
         None => inner == "test",
@@ -153,9 +148,7 @@ fn module_after(code: &str, start: usize, from: usize) -> Option<TestModule> {
 }
 
 fn skip_space(code: &str, from: usize) -> usize {
-    code[from..]
-        .find(|c: char| !c.is_whitespace())
-        .map_or(code.len(), |space| from + space)
+    code[from..].find(|c: char| !c.is_whitespace()).map_or(code.len(), |space| from + space)
 }
 
 /// The offset of the bracket that closes the one at `open`; `None` where none does.
@@ -224,10 +217,7 @@ fn part_at(text: &[u8], at: usize) -> (Part, usize) {
         };
     }
     if rest[0].is_ascii_alphabetic() || rest[0] == b'_' {
-        let length = rest
-            .iter()
-            .position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').unwrap_or(rest.len());
         if let b"r" | b"br" | b"cr" = &rest[..length] {
             if let Some(raw) = raw_string(&rest[length..]) {
                 return (Part::Literal, at + length + raw);
@@ -308,9 +298,7 @@ mod tests {
     fn comments_and_literals_are_not_code() {
         let text = "let a = \"one // two\"; // three \"four\"\nlet b = r#\"five \" six\"#; /* seven /* eight */ nine */ ten();\n";
         let source = Source::new("a.rs", text);
-        for word in [
-            "one", "two", "three", "five", "six", "seven", "eight", "nine",
-        ] {
+        for word in ["one", "two", "three", "five", "six", "seven", "eight", "nine"] {
             assert!(!source.code.contains(word), "{word} is no code");
         }
         assert!(source.code.contains("let b") && source.code.contains("ten();"));
@@ -351,15 +339,9 @@ mod tests {
         let source = Source::new("handles/src/lib.rs", text);
         let lines = source.test_lines();
         assert_eq!((lines.len(), lines[0].clone()), (1, 2..7));
-        assert_eq!(
-            source.test_files(),
-            ["handles/src/races.rs", "handles/src/races/"]
-        );
+        assert_eq!(source.test_files(), ["handles/src/races.rs", "handles/src/races/"]);
         let nested = Source::new("handles/src/drain.rs", "#[cfg(test)] mod tests;");
-        assert_eq!(
-            nested.test_files(),
-            ["handles/src/drain/tests.rs", "handles/src/drain/tests/"]
-        );
+        assert_eq!(nested.test_files(), ["handles/src/drain/tests.rs", "handles/src/drain/tests/"]);
     }
 
     #[test]

@@ -51,9 +51,7 @@ pub fn findings(path: &str, text: &str) -> Vec<Finding> {
     for (index, line) in text.lines().enumerate() {
         let small = line.to_ascii_lowercase();
         let parts = PARTS.iter().filter(|part| line.contains(**part));
-        let phrases = PHRASES
-            .iter()
-            .filter(|phrase| whole_words(&small, phrase).next().is_some());
+        let phrases = PHRASES.iter().filter(|phrase| whole_words(&small, phrase).next().is_some());
         let issue = small.contains(ISSUE).then_some(&ISSUE);
         for word in parts.chain(phrases).chain(issue) {
             findings.push(Finding::at(path, index + 1, format!("the words `{word}`")));
@@ -84,8 +82,7 @@ mod tests {
 
     #[test]
     fn plain_words_pass() {
-        let text =
-            "A session per thread; a session's end. network/works, GPT partition, issue 5.\n";
+        let text = "A session per thread; a session's end. network/works, GPT partition, issue 5.\n";
         assert!(findings("a.md", text).is_empty());
     }
 

@@ -4,30 +4,21 @@ use enodev_tidy::{Repo, habits, layers, orderings, report, unsafety};
 
 #[test]
 fn unsafe_stays_in_its_folders() {
-    let sources = Repo::here()
-        .expect("a repository")
-        .sources()
-        .expect("files");
+    let sources = Repo::here().expect("a repository").sources().expect("files");
     let found: Vec<_> = sources.iter().flat_map(unsafety::findings).collect();
     assert!(found.is_empty(), "{}", report(&found));
 }
 
 #[test]
 fn every_atomic_operation_says_why_its_ordering_is_enough() {
-    let sources = Repo::here()
-        .expect("a repository")
-        .sources()
-        .expect("files");
+    let sources = Repo::here().expect("a repository").sources().expect("files");
     let found = orderings::findings(&sources);
     assert!(found.is_empty(), "{}", report(&found));
 }
 
 #[test]
 fn nothing_is_left_for_later_or_switched_off() {
-    let sources = Repo::here()
-        .expect("a repository")
-        .sources()
-        .expect("files");
+    let sources = Repo::here().expect("a repository").sources().expect("files");
     let found: Vec<_> = sources.iter().flat_map(habits::findings).collect();
     assert!(found.is_empty(), "{}", report(&found));
 }

@@ -47,19 +47,12 @@ fn opening_needs_a_mode_bit_and_a_callback() {
                 (Access::READ | Access::WRITE, may_read && may_write),
             ] {
                 let opened = OpenFile::new(mode, access, has_read, has_write);
-                assert_eq!(
-                    opened.as_ref().err(),
-                    (!may).then_some(&Errno::EACCES),
-                    "{mode} {access:?}"
-                );
+                assert_eq!(opened.as_ref().err(), (!may).then_some(&Errno::EACCES), "{mode} {access:?}");
                 assert!(opened.is_err() || opened.unwrap().access() == access);
             }
         }
     }
-    assert_eq!(
-        OpenFile::new(Mode::RW, Access::empty(), true, true).err(),
-        Some(Errno::EINVAL)
-    );
+    assert_eq!(OpenFile::new(Mode::RW, Access::empty(), true, true).err(), Some(Errno::EINVAL));
 }
 
 #[test]
@@ -166,10 +159,7 @@ fn a_text_write_is_one_store() {
     assert_eq!(file.pwrite(&device, 1 << 40, b"third"), Ok(5));
     assert_eq!(position(&file, &device), Ok(11));
     assert_eq!(file.write(&device, b""), Ok(0));
-    assert_eq!(
-        file.write(&device, &vec![b'x'; PAGE_SIZE + 1]),
-        Err(Errno::E2BIG)
-    );
+    assert_eq!(file.write(&device, &vec![b'x'; PAGE_SIZE + 1]), Err(Errno::E2BIG));
     assert_eq!(position(&file, &device), Ok(11));
     assert_eq!(file.write(&device, &page), Ok(PAGE_SIZE));
     assert_eq!(device.stored(), [&b"first"[..], b"second", b"third", &page]);
@@ -195,22 +185,13 @@ fn text_is_not_put_together_from_several_writes() {
     assert_eq!(pread(&file, &device, 0, 9), ok("0\n"));
     assert_eq!(file.write(&device, b"7\n"), Ok(2));
     assert_eq!(pread(&file, &device, 0, 9), ok("7\n"));
-    assert_eq!(
-        file.write(&device, format!("{:4095}\n", 12).trim_start().as_bytes()),
-        Ok(3)
-    );
+    assert_eq!(file.write(&device, format!("{:4095}\n", 12).trim_start().as_bytes()), Ok(3));
 
     assert_eq!(file.write(&device, &[b'g'; 50]), Err(Errno::EINVAL));
-    assert_eq!(
-        file.write(&device, format!("{}9\n", "g".repeat(48)).as_bytes()),
-        Err(Errno::EINVAL)
-    );
+    assert_eq!(file.write(&device, format!("{}9\n", "g".repeat(48)).as_bytes()), Err(Errno::EINVAL));
     assert_eq!(pread(&file, &device, 0, 9), ok("12\n"));
     let whole_page = format!("{:<4095}\n", 34);
-    assert_eq!(
-        (whole_page.len(), file.write(&device, whole_page.as_bytes())),
-        (4096, Ok(4096))
-    );
+    assert_eq!((whole_page.len(), file.write(&device, whole_page.as_bytes())), (4096, Ok(4096)));
     assert_eq!(pread(&file, &device, 0, 9), ok("34\n"));
 }
 
@@ -258,10 +239,7 @@ fn a_seek_stays_in_the_range_of_offsets() {
 #[test]
 fn every_operation_on_a_dead_target_is_enodev() {
     let enodev = Err(Errno::ENODEV);
-    for device in [
-        Device::text("abcdef").unwrap(),
-        Device::binary(*b"abcdefgh").unwrap(),
-    ] {
+    for device in [Device::text("abcdef").unwrap(), Device::binary(*b"abcdefgh").unwrap()] {
         let file = device.open(Access::READ | Access::WRITE).unwrap();
         assert_eq!(read(&file, &device, 2), ok("ab"));
         device.unplug();

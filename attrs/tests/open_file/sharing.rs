@@ -26,10 +26,7 @@ fn operations_on_one_file_are_serialised() {
             scope.spawn(|| (0..500).for_each(|_| assert_eq!(file.write(&device, b"x"), Ok(1))));
         }
     });
-    assert_eq!(
-        (device.stored().len(), position(&file, &device)),
-        (2000, Ok(2000))
-    );
+    assert_eq!((device.stored().len(), position(&file, &device)), (2000, Ok(2000)));
     assert_eq!(device.inside_max.load(SeqCst), 1);
 }
 
@@ -139,10 +136,7 @@ impl Target for Mirror {
 #[test]
 fn using_ones_own_file_is_edeadlk() {
     let file = OpenFile::new(Mode::RW, Access::READ | Access::WRITE, true, true).unwrap();
-    let mirror = Mirror {
-        file,
-        entered: Cell::new(0),
-    };
+    let mirror = Mirror { file, entered: Cell::new(0) };
     assert_eq!(mirror.file.read(&mirror, &mut [0]), Ok(0));
     assert_eq!(mirror.file.write(&mirror, b"on"), Ok(2));
     assert_eq!(mirror.file.seek(&mirror, SeekFrom::Current(0)), Ok(2));

@@ -24,29 +24,13 @@ pub struct Attribute<T> {
 
 impl<T> Attribute<T> {
     /// An attribute that is read only, mode 0444.
-    pub fn ro(
-        name: &str,
-        show: impl Fn(&T, &mut Vec<u8>) -> Result<(), i32> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            mode: 0o444,
-            show: Some(Box::new(show)),
-            store: None,
-        }
+    pub fn ro(name: &str, show: impl Fn(&T, &mut Vec<u8>) -> Result<(), i32> + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), mode: 0o444, show: Some(Box::new(show)), store: None }
     }
 
     /// An attribute that is written only, mode 0200.
-    pub fn wo(
-        name: &str,
-        store: impl Fn(&T, &[u8]) -> Result<(), i32> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            mode: 0o200,
-            show: None,
-            store: Some(Box::new(store)),
-        }
+    pub fn wo(name: &str, store: impl Fn(&T, &[u8]) -> Result<(), i32> + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), mode: 0o200, show: None, store: Some(Box::new(store)) }
     }
 
     /// An attribute that is read and written, mode 0644.
@@ -55,12 +39,7 @@ impl<T> Attribute<T> {
         show: impl Fn(&T, &mut Vec<u8>) -> Result<(), i32> + Send + Sync + 'static,
         store: impl Fn(&T, &[u8]) -> Result<(), i32> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            name: name.into(),
-            mode: 0o644,
-            show: Some(Box::new(show)),
-            store: Some(Box::new(store)),
-        }
+        Self { name: name.into(), mode: 0o644, show: Some(Box::new(show)), store: Some(Box::new(store)) }
     }
 
     /// The same attribute with these permission bits; bits above 0777 are dropped.
@@ -68,10 +47,7 @@ impl<T> Attribute<T> {
     /// A bit without its callback allows nothing.
     #[must_use]
     pub fn with_mode(self, mode: u16) -> Self {
-        Self {
-            mode: mode & 0o777,
-            ..self
-        }
+        Self { mode: mode & 0o777, ..self }
     }
 
     /// The name.
@@ -92,11 +68,7 @@ impl<T> Attribute<T> {
     ///
     /// [`Error::Access`] if the attribute cannot be read, [`Error::Callback`] if `show` fails.
     pub fn show(&self, payload: &T, page: &mut Vec<u8>) -> Result {
-        let show = self
-            .show
-            .as_ref()
-            .filter(|_| self.mode & READ != 0)
-            .ok_or(Error::Access)?;
+        let show = self.show.as_ref().filter(|_| self.mode & READ != 0).ok_or(Error::Access)?;
         page.clear();
         show(payload, page).map_err(Error::Callback)
     }
@@ -107,11 +79,7 @@ impl<T> Attribute<T> {
     ///
     /// [`Error::Access`] if the attribute cannot be written, [`Error::Callback`] if `store` fails.
     pub fn store(&self, payload: &T, data: &[u8]) -> Result {
-        let store = self
-            .store
-            .as_ref()
-            .filter(|_| self.mode & WRITE != 0)
-            .ok_or(Error::Access)?;
+        let store = self.store.as_ref().filter(|_| self.mode & WRITE != 0).ok_or(Error::Access)?;
         store(payload, data).map_err(Error::Callback)
     }
 }
@@ -138,10 +106,7 @@ impl<T> Attributes<T> {
             check_name(&attribute.name)?;
         }
         attributes.sort_by(|a, b| a.name.cmp(&b.name));
-        if attributes
-            .windows(2)
-            .any(|pair| pair[0].name == pair[1].name)
-        {
+        if attributes.windows(2).any(|pair| pair[0].name == pair[1].name) {
             return Err(Error::Exists);
         }
         Ok(Self(attributes.into()))
@@ -150,9 +115,7 @@ impl<T> Attributes<T> {
     /// Where the attribute of this name stands in the table.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.0
-            .binary_search_by(|attribute| (*attribute.name).cmp(name))
-            .ok()
+        self.0.binary_search_by(|attribute| (*attribute.name).cmp(name)).ok()
     }
 
     /// The attribute of this name.
@@ -233,17 +196,11 @@ mod tests {
         let mut page = Vec::new();
         assert_eq!(size().store(&7, b"8"), Err(Error::Access));
         assert_eq!(size().with_mode(0o666).store(&7, b"8"), Err(Error::Access));
-        assert_eq!(
-            size().with_mode(0o200).show(&7, &mut page),
-            Err(Error::Access)
-        );
+        assert_eq!(size().with_mode(0o200).show(&7, &mut page), Err(Error::Access));
 
         let reset = Attribute::wo("reset", |_: &u64, _| Ok(()));
         assert_eq!(reset.store(&7, b"1"), Ok(()));
-        assert_eq!(
-            reset.with_mode(0o444).show(&7, &mut page),
-            Err(Error::Access)
-        );
+        assert_eq!(reset.with_mode(0o444).show(&7, &mut page), Err(Error::Access));
     }
 
     #[test]
@@ -260,22 +217,12 @@ mod tests {
         assert_eq!(table.find("size").map(Attribute::mode), Some(0o444));
         assert_eq!(table.find("reset").map(Attribute::mode), Some(0o200));
         assert!(table.find("absent").is_none());
-        assert_eq!(
-            table.iter().map(Attribute::name).collect::<Vec<_>>(),
-            ["reset", "size"]
-        );
+        assert_eq!(table.iter().map(Attribute::name).collect::<Vec<_>>(), ["reset", "size"]);
 
-        assert_eq!(
-            Attributes::new(vec![reset(), size(), reset()]).err(),
-            Some(Error::Exists)
-        );
+        assert_eq!(Attributes::new(vec![reset(), size(), reset()]).err(), Some(Error::Exists));
         for name in ["", ".", "..", "a/b", "a\0b", &"x".repeat(256)] {
             let bad = Attribute::ro(name, |_: &u64, _| Ok(()));
-            assert_eq!(
-                Attributes::new(vec![bad]).err(),
-                Some(Error::InvalidName),
-                "{name:?}"
-            );
+            assert_eq!(Attributes::new(vec![bad]).err(), Some(Error::InvalidName), "{name:?}");
         }
     }
 }

@@ -25,11 +25,7 @@ struct Pass {
 
 impl<T> OpenFile<T> {
     pub(super) fn new(node: &Arc<Node<T>>, attribute: usize) -> Self {
-        Self {
-            node: Arc::downgrade(node),
-            attribute,
-            pass: Mutex::default(),
-        }
+        Self { node: Arc::downgrade(node), attribute, pass: Mutex::default() }
     }
 
     /// Reads on from where the last read ended, and returns how many bytes; 0 at the end.
@@ -125,8 +121,6 @@ impl Pass {
 
 impl<T> fmt::Debug for OpenFile<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenFile")
-            .field("attribute", &self.attribute)
-            .finish_non_exhaustive()
+        f.debug_struct("OpenFile").field("attribute", &self.attribute).finish_non_exhaustive()
     }
 }

@@ -25,9 +25,7 @@ impl<T> Node<T> {
     /// The last component of its path.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.path
-            .rsplit_once('/')
-            .map_or(&self.path, |(_, name)| name)
+        self.path.rsplit_once('/').map_or(&self.path, |(_, name)| name)
     }
 
     /// The table of its attributes.
@@ -49,10 +47,7 @@ impl<T> Node<T> {
     /// [`Error::NotFound`] if there is none, and what
     /// [`Attribute::show`](super::Attribute::show) fails with.
     pub fn show(&self, attribute: &str, page: &mut Vec<u8>) -> Result {
-        self.attributes
-            .find(attribute)
-            .ok_or(Error::NotFound)?
-            .show(&self.payload, page)
+        self.attributes.find(attribute).ok_or(Error::NotFound)?.show(&self.payload, page)
     }
 
     /// Hands `data` to the attribute of this name.
@@ -62,17 +57,12 @@ impl<T> Node<T> {
     /// [`Error::NotFound`] if there is none, and what
     /// [`Attribute::store`](super::Attribute::store) fails with.
     pub fn store(&self, attribute: &str, data: &[u8]) -> Result {
-        self.attributes
-            .find(attribute)
-            .ok_or(Error::NotFound)?
-            .store(&self.payload, data)
+        self.attributes.find(attribute).ok_or(Error::NotFound)?.store(&self.payload, data)
     }
 }
 
 impl<T> fmt::Debug for Node<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Node").field("path", &self.path).finish_non_exhaustive()
     }
 }

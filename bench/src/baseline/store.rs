@@ -25,9 +25,7 @@ impl<T: Send + Sync> ArcStore<T> {
     /// A store that holds the root only.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            tree: RwLock::new(Tree::new()),
-        }
+        Self { tree: RwLock::new(Tree::new()) }
     }
 
     /// Adds an object `name` under the one at `parent`, and returns what to keep of it.
@@ -37,23 +35,13 @@ impl<T: Send + Sync> ArcStore<T> {
     /// [`Error::InvalidName`]; [`Error::NotFound`] or [`Error::Gone`] if `parent` leads nowhere;
     /// [`Error::Exists`] if an object, a link or an attribute there has the name. The payload is
     /// dropped then.
-    pub fn register(
-        &self,
-        parent: &str,
-        name: &str,
-        payload: T,
-        attributes: &Attributes<T>,
-    ) -> Result<Weak<Node<T>>> {
+    pub fn register(&self, parent: &str, name: &str, payload: T, attributes: &Attributes<T>) -> Result<Weak<Node<T>>> {
         check_name(name)?;
         // A guard is dropped before the arguments are, so a refused payload drops outside the lock.
         let mut tree = self.write();
         let path = tree.vacancy(parent, name)?;
         let attributes = attributes.clone();
-        let node = Arc::new(Node {
-            path: Arc::clone(&path),
-            attributes,
-            payload,
-        });
+        let node = Arc::new(Node { path: Arc::clone(&path), attributes, payload });
         let handle = Arc::downgrade(&node);
         tree.insert_node(path, node);
         Ok(handle)
@@ -95,10 +83,7 @@ impl<T: Send + Sync> ArcStore<T> {
     pub fn open(&self, path: &str, attribute: &str) -> Result<OpenFile<T>> {
         let tree = self.read();
         let node = tree.node(path)?;
-        let index = node
-            .attributes()
-            .position(attribute)
-            .ok_or(Error::NotFound)?;
+        let index = node.attributes().position(attribute).ok_or(Error::NotFound)?;
         Ok(OpenFile::new(node, index))
     }
 
@@ -173,19 +158,12 @@ impl<T: Send + Sync> Default for ArcStore<T> {
 
 impl<T> Drop for ArcStore<T> {
     fn drop(&mut self) {
-        drop(
-            self.tree
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clear(),
-        );
+        drop(self.tree.get_mut().unwrap_or_else(PoisonError::into_inner).clear());
     }
 }
 
 impl<T: Send + Sync> fmt::Debug for ArcStore<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ArcStore")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("ArcStore").field("len", &self.len()).finish_non_exhaustive()
     }
 }

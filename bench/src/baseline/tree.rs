@@ -52,13 +52,8 @@ pub enum Kind {
 
 impl<T> Tree<T> {
     pub(super) fn new() -> Self {
-        let root = Dir {
-            node: None,
-            entries: BTreeMap::new(),
-        };
-        Self {
-            dirs: HashMap::from([(ROOT.into(), root)]),
-        }
+        let root = Dir { node: None, entries: BTreeMap::new() };
+        Self { dirs: HashMap::from([(ROOT.into(), root)]) }
     }
 
     /// The number of objects.
@@ -84,10 +79,7 @@ impl<T> Tree<T> {
         let mut dir = self.dirs.get(ROOT).ok_or(Error::NotFound)?;
         for name in path.split('/').filter(|name| !name.is_empty()) {
             dir = match dir.entries.get(name).ok_or(Error::NotFound)? {
-                Entry::Node => self
-                    .dirs
-                    .get(&*join(dir.path(), name))
-                    .ok_or(Error::NotFound)?,
+                Entry::Node => self.dirs.get(&*join(dir.path(), name)).ok_or(Error::NotFound)?,
                 Entry::Link { path, target } => self.follow(path, target)?,
             };
         }
@@ -97,11 +89,7 @@ impl<T> Tree<T> {
     fn follow(&self, path: &str, target: &Weak<Node<T>>) -> Result<&Dir<T>> {
         let is_target = |node: &Arc<Node<T>>| Arc::as_ptr(node) == target.as_ptr();
         let dir = self.dirs.get(path).ok_or(Error::Gone)?;
-        if dir.node.as_ref().is_some_and(is_target) {
-            Ok(dir)
-        } else {
-            Err(Error::Gone)
-        }
+        if dir.node.as_ref().is_some_and(is_target) { Ok(dir) } else { Err(Error::Gone) }
     }
 
     /// The object at `path`, also through links.
@@ -122,21 +110,12 @@ impl<T> Tree<T> {
     /// Adds an object at a path that [`Tree::vacancy`] gave.
     pub(super) fn insert_node(&mut self, path: Arc<str>, node: Arc<Node<T>>) {
         self.insert_entry(&path, Entry::Node);
-        self.dirs.insert(
-            path,
-            Dir {
-                node: Some(node),
-                entries: BTreeMap::new(),
-            },
-        );
+        self.dirs.insert(path, Dir { node: Some(node), entries: BTreeMap::new() });
     }
 
     /// Adds a link to `target` at a path that [`Tree::vacancy`] gave.
     pub(super) fn insert_link(&mut self, path: &str, target: &Arc<Node<T>>) {
-        let link = Entry::Link {
-            path: Arc::clone(&target.path),
-            target: Arc::downgrade(target),
-        };
+        let link = Entry::Link { path: Arc::clone(&target.path), target: Arc::downgrade(target) };
         self.insert_entry(path, link);
     }
 
@@ -181,10 +160,7 @@ impl<T> Tree<T> {
             let Some(dir) = self.dirs.remove(&path) else {
                 continue;
             };
-            let nodes = dir
-                .entries
-                .iter()
-                .filter(|(_, entry)| matches!(entry, Entry::Node));
+            let nodes = dir.entries.iter().filter(|(_, entry)| matches!(entry, Entry::Node));
             pending.extend(nodes.map(|(name, _)| join(&path, name)));
             removed.push(dir);
         }
@@ -202,13 +178,7 @@ impl<T> Dir<T> {
             Entry::Node => (&**name, Kind::Node),
             Entry::Link { .. } => (&**name, Kind::Link),
         });
-        attributes
-            .chain(entries)
-            .map(|(name, kind)| DirEntry {
-                name: name.into(),
-                kind,
-            })
-            .collect()
+        attributes.chain(entries).map(|(name, kind)| DirEntry { name: name.into(), kind }).collect()
     }
 
     fn path(&self) -> &str {

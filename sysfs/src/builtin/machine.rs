@@ -39,43 +39,17 @@ pub(super) const TEXTS: &[(&str, u16, Texts)] = &[
             ("enable", "1\n"),
             ("msi_bus", "1\n"),
             ("numa_node", "-1\n"),
-            (
-                "uevent",
-                "DRIVER=tarn\nPCI_ID=E00D:0120\nPCI_SLOT_NAME=0000:00:02.0\n",
-            ),
+            ("uevent", "DRIVER=tarn\nPCI_ID=E00D:0120\nPCI_SLOT_NAME=0000:00:02.0\n"),
         ],
     ),
     ("devices/pci0000:00/0000:00:02.0/power", 0o444, POWER),
-    (
-        "devices/pci0000:00/0000:00:02.0/power",
-        0o644,
-        &[("control", "on\n")],
-    ),
+    ("devices/pci0000:00/0000:00:02.0/power", 0o644, &[("control", "on\n")]),
     (CONTROLLER, 0o444, CONTROLLER_FIXED),
-    (
-        CONTROLLER,
-        0o644,
-        &[("uevent", "MAJOR=241\nMINOR=0\nDEVNAME=tarn0\n")],
-    ),
+    (CONTROLLER, 0o644, &[("uevent", "MAJOR=241\nMINOR=0\nDEVNAME=tarn0\n")]),
     (BLOCK, 0o444, BLOCK_FIXED),
-    (
-        BLOCK,
-        0o644,
-        &[(
-            "uevent",
-            "MAJOR=259\nMINOR=0\nDEVNAME=tarn0n1\nDEVTYPE=disk\nDISKSEQ=1\n",
-        )],
-    ),
-    (
-        "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/queue",
-        0o644,
-        QUEUE,
-    ),
-    (
-        "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/queue",
-        0o444,
-        QUEUE_FIXED,
-    ),
+    (BLOCK, 0o644, &[("uevent", "MAJOR=259\nMINOR=0\nDEVNAME=tarn0n1\nDEVTYPE=disk\nDISKSEQ=1\n")]),
+    ("devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/queue", 0o644, QUEUE),
+    ("devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/queue", 0o444, QUEUE_FIXED),
     (
         "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p1",
         0o444,
@@ -91,10 +65,7 @@ pub(super) const TEXTS: &[(&str, u16, Texts)] = &[
     (
         "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p1",
         0o644,
-        &[(
-            "uevent",
-            "MAJOR=259\nMINOR=1\nDEVNAME=tarn0n1p1\nDEVTYPE=partition\nPARTN=1\n",
-        )],
+        &[("uevent", "MAJOR=259\nMINOR=1\nDEVNAME=tarn0n1p1\nDEVTYPE=partition\nPARTN=1\n")],
     ),
     (
         "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p2",
@@ -111,23 +82,10 @@ pub(super) const TEXTS: &[(&str, u16, Texts)] = &[
     (
         "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p2",
         0o644,
-        &[(
-            "uevent",
-            "MAJOR=259\nMINOR=2\nDEVNAME=tarn0n1p2\nDEVTYPE=partition\nPARTN=2\n",
-        )],
+        &[("uevent", "MAJOR=259\nMINOR=2\nDEVNAME=tarn0n1p2\nDEVTYPE=partition\nPARTN=2\n")],
     ),
     (NIC, 0o444, NIC_FIXED),
-    (
-        NIC,
-        0o644,
-        &[
-            ("enable", "1\n"),
-            (
-                "uevent",
-                "DRIVER=weir\nPCI_ID=E00D:0240\nPCI_SLOT_NAME=0000:00:05.0\n",
-            ),
-        ],
-    ),
+    (NIC, 0o644, &[("enable", "1\n"), ("uevent", "DRIVER=weir\nPCI_ID=E00D:0240\nPCI_SLOT_NAME=0000:00:05.0\n")]),
     (NET, 0o444, NET_FIXED),
     (
         NET,
@@ -141,17 +99,9 @@ pub(super) const TEXTS: &[(&str, u16, Texts)] = &[
             ("uevent", "INTERFACE=weir0\nIFINDEX=2\n"),
         ],
     ),
-    (
-        "devices/pci0000:00/0000:00:05.0/net/weir0/statistics",
-        0o444,
-        STATISTICS,
-    ),
+    ("devices/pci0000:00/0000:00:05.0/net/weir0/statistics", 0o444, STATISTICS),
     ("bus/pci", 0o644, &[("drivers_autoprobe", "1\n")]),
-    (
-        "kernel",
-        0o444,
-        &[("uevent_seqnum", "417\n"), ("cpu_byteorder", "little\n")],
-    ),
+    ("kernel", 0o444, &[("uevent_seqnum", "417\n"), ("cpu_byteorder", "little\n")]),
 ];
 
 const DISK_FIXED: Texts = &[
@@ -161,25 +111,16 @@ const DISK_FIXED: Texts = &[
     ("dma_mask_bits", "64\n"),
     ("irq", "11\n"),
     ("local_cpulist", "0-1\n"),
-    (
-        "modalias",
-        "pci:v0000E00Dd00000120sv0000E00Dsd00000001bc01sc08i02\n",
-    ),
-    (
-        "resource",
-        "0x00000000fea00000 0x00000000fea03fff 0x0000000000140204\n",
-    ),
+    ("modalias", "pci:v0000E00Dd00000120sv0000E00Dsd00000001bc01sc08i02\n"),
+    ("resource", "0x00000000fea00000 0x00000000fea03fff 0x0000000000140204\n"),
     ("revision", "0x03\n"),
     ("subsystem_device", "0x0001\n"),
     ("subsystem_vendor", "0xe00d\n"),
     ("vendor", "0xe00d\n"),
 ];
 
-const POWER: Texts = &[
-    ("runtime_active_time", "86400\n"),
-    ("runtime_status", "active\n"),
-    ("runtime_suspended_time", "0\n"),
-];
+const POWER: Texts =
+    &[("runtime_active_time", "86400\n"), ("runtime_status", "active\n"), ("runtime_suspended_time", "0\n")];
 
 const CONTROLLER_FIXED: Texts = &[
     ("address", "0000:00:02.0\n"),
@@ -205,10 +146,7 @@ const BLOCK_FIXED: Texts = &[
     ("removable", "0\n"),
     ("ro", "0\n"),
     ("size", "16777216\n"),
-    (
-        "stat",
-        "    1824      311   104958      602      977      820    31384     1406\n",
-    ),
+    ("stat", "    1824      311   104958      602      977      820    31384     1406\n"),
 ];
 
 const QUEUE: Texts = &[
@@ -229,14 +167,8 @@ const NIC_FIXED: Texts = &[
     ("class", "0x020000\n"),
     ("device", "0x0240\n"),
     ("irq", "10\n"),
-    (
-        "modalias",
-        "pci:v0000E00Dd00000240sv0000E00Dsd00000002bc02sc00i00\n",
-    ),
-    (
-        "resource",
-        "0x00000000fea04000 0x00000000fea04fff 0x0000000000140204\n",
-    ),
+    ("modalias", "pci:v0000E00Dd00000240sv0000E00Dsd00000002bc02sc00i00\n"),
+    ("resource", "0x00000000fea04000 0x00000000fea04fff 0x0000000000140204\n"),
     ("revision", "0x01\n"),
     ("vendor", "0xe00d\n"),
 ];
@@ -292,73 +224,21 @@ pub(super) const LINKS: &[(&str, &str, &str)] = &[
     (CONTROLLER, "subsystem", "../../../../../class/tarn"),
     (BLOCK, "device", "../../tarn0"),
     (BLOCK, "subsystem", "../../../../../../class/block"),
-    (
-        "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p1",
-        "subsystem",
-        "../../../../../../../class/block",
-    ),
-    (
-        "devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p2",
-        "subsystem",
-        "../../../../../../../class/block",
-    ),
+    ("devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p1", "subsystem", "../../../../../../../class/block"),
+    ("devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p2", "subsystem", "../../../../../../../class/block"),
     (NIC, "driver", "../../../bus/pci/drivers/weir"),
     (NIC, "subsystem", "../../../bus/pci"),
     (NET, "device", "../../../0000:00:05.0"),
     (NET, "subsystem", "../../../../../class/net"),
-    (
-        "bus/pci/devices",
-        "0000:00:02.0",
-        "../../../devices/pci0000:00/0000:00:02.0",
-    ),
-    (
-        "bus/pci/devices",
-        "0000:00:05.0",
-        "../../../devices/pci0000:00/0000:00:05.0",
-    ),
-    (
-        "bus/pci/drivers/tarn",
-        "0000:00:02.0",
-        "../../../../devices/pci0000:00/0000:00:02.0",
-    ),
-    (
-        "bus/pci/drivers/weir",
-        "0000:00:05.0",
-        "../../../../devices/pci0000:00/0000:00:05.0",
-    ),
-    (
-        "class/tarn",
-        "tarn0",
-        "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0",
-    ),
-    (
-        "class/block",
-        "tarn0n1",
-        "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1",
-    ),
-    (
-        "class/block",
-        "tarn0n1p1",
-        "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p1",
-    ),
-    (
-        "class/block",
-        "tarn0n1p2",
-        "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p2",
-    ),
-    (
-        "class/net",
-        "weir0",
-        "../../devices/pci0000:00/0000:00:05.0/net/weir0",
-    ),
-    (
-        "dev/block",
-        "259:0",
-        "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1",
-    ),
-    (
-        "dev/char",
-        "241:0",
-        "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0",
-    ),
+    ("bus/pci/devices", "0000:00:02.0", "../../../devices/pci0000:00/0000:00:02.0"),
+    ("bus/pci/devices", "0000:00:05.0", "../../../devices/pci0000:00/0000:00:05.0"),
+    ("bus/pci/drivers/tarn", "0000:00:02.0", "../../../../devices/pci0000:00/0000:00:02.0"),
+    ("bus/pci/drivers/weir", "0000:00:05.0", "../../../../devices/pci0000:00/0000:00:05.0"),
+    ("class/tarn", "tarn0", "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0"),
+    ("class/block", "tarn0n1", "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1"),
+    ("class/block", "tarn0n1p1", "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p1"),
+    ("class/block", "tarn0n1p2", "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1/tarn0n1p2"),
+    ("class/net", "weir0", "../../devices/pci0000:00/0000:00:05.0/net/weir0"),
+    ("dev/block", "259:0", "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0/tarn0n1"),
+    ("dev/char", "241:0", "../../devices/pci0000:00/0000:00:02.0/tarn/tarn0"),
 ];

@@ -51,12 +51,7 @@ const READERS: u16 = 4;
 /// The same as clap's defaults.
 impl Default for StormArgs {
     fn default() -> Self {
-        Self {
-            source: None,
-            readers: READERS,
-            seconds: Duration::from_secs(10),
-            json: false,
-        }
+        Self { source: None, readers: READERS, seconds: Duration::from_secs(10), json: false }
     }
 }
 
@@ -87,11 +82,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err(format!("not above 0 and at most {SECONDS_MAX}"));
     }
     let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
-    if duration.is_zero() {
-        Err("less than a nanosecond".to_owned())
-    } else {
-        Ok(duration)
-    }
+    if duration.is_zero() { Err("less than a nanosecond".to_owned()) } else { Ok(duration) }
 }
 
 #[cfg(test)]
@@ -117,9 +108,7 @@ mod tests {
     fn seconds_are_finite_and_above_zero() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(seconds("2"), Ok(Duration::from_secs(2)));
-        for text in [
-            "0", "-0", "-1", "nan", "inf", "-inf", "1e300", "1e-12", "", "2s", "0x2",
-        ] {
+        for text in ["0", "-0", "-1", "nan", "inf", "-inf", "1e300", "1e-12", "", "2s", "0x2"] {
             assert!(seconds(text).is_err(), "{text:?}");
         }
     }

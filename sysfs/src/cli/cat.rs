@@ -11,13 +11,8 @@ use super::{Failure, source};
 /// Prints the attribute that `args` name.
 pub(crate) fn run(args: &CatArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let tree = source::read(Some(&args.source))?;
-    let failure = |cause: String| Failure::Path {
-        path: args.path.clone(),
-        cause,
-    };
-    let found = tree
-        .find(&args.path)
-        .map_err(|cause| failure(cause.to_string()))?;
+    let failure = |cause: String| Failure::Path { path: args.path.clone(), cause };
+    let found = tree.find(&args.path).map_err(|cause| failure(cause.to_string()))?;
     let Found::Attribute { dir, attribute } = found else {
         return Err(failure("is a directory".to_owned()));
     };
@@ -41,12 +36,7 @@ mod tests {
     use enodev_sysfs::Unread;
 
     fn attribute(content: Content) -> ScannedAttribute {
-        ScannedAttribute {
-            name: "x".to_owned(),
-            mode: 0o444,
-            content,
-            binary: false,
-        }
+        ScannedAttribute { name: "x".to_owned(), mode: 0o444, content, binary: false }
     }
 
     #[test]

@@ -62,9 +62,7 @@ pub(crate) fn main() -> ExitCode {
     let _ = out.into_parts();
     match result.and(flushed) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             note(&failure.to_string());
             ExitCode::FAILURE

@@ -69,13 +69,11 @@ pub(crate) struct Plain<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())
-            } else {
-                write!(f, "{c}")
-            }
-        })
+        self.0.chars().try_for_each(
+            |c| {
+                if c.is_control() { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") }
+            },
+        )
     }
 }
 
@@ -101,10 +99,7 @@ fn errno_name(errno: i32) -> Option<&'static str> {
         (Errno::TIMEDOUT, "ETIMEDOUT"),
         (Errno::REMOTEIO, "EREMOTEIO"),
     ];
-    NAMES
-        .iter()
-        .find(|(known, _)| known.raw_os_error() == errno)
-        .map(|(_, name)| *name)
+    NAMES.iter().find(|(known, _)| known.raw_os_error() == errno).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -114,10 +109,7 @@ mod tests {
     #[test]
     fn control_characters_are_escaped_and_other_text_is_not() {
         assert_eq!(Plain("a b:c,ü").to_string(), "a b:c,ü");
-        assert_eq!(
-            Plain("a\n\u{1b}[2J\u{9b}").to_string(),
-            r"a\n\u{1b}[2J\u{9b}"
-        );
+        assert_eq!(Plain("a\n\u{1b}[2J\u{9b}").to_string(), r"a\n\u{1b}[2J\u{9b}");
     }
 
     #[test]

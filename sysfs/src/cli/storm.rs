@@ -16,10 +16,7 @@ pub(crate) fn run(args: &StormArgs, out: &mut dyn Write) -> Result<(), Failure> 
     if !tree.skipped.is_empty() {
         note(&format!("left out or left unread: {}", tree.skipped));
     }
-    let options = Options {
-        readers: args.readers.into(),
-        duration: args.seconds,
-    };
+    let options = Options { readers: args.readers.into(), duration: args.seconds };
     let bar = bar();
     let report = storm(&tree, options, |part| {
         if let Some(bar) = &bar {
@@ -29,13 +26,8 @@ pub(crate) fn run(args: &StormArgs, out: &mut dyn Write) -> Result<(), Failure> 
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let report = report.map_err(|error| Failure::Path {
-        path: error.path,
-        cause: error.cause,
-    })?;
-    let report = report.ok_or(Failure::Command(
-        "the tree has no device with an attribute that can be read",
-    ))?;
+    let report = report.map_err(|error| Failure::Path { path: error.path, cause: error.cause })?;
+    let report = report.ok_or(Failure::Command("the tree has no device with an attribute that can be read"))?;
     if args.json {
         writeln!(out, "{}", json(&report))?;
     } else {
@@ -63,8 +55,7 @@ fn bar() -> Option<ProgressBar> {
 
 fn json(report: &Report) -> serde_json::Value {
     let (ours, theirs) = (&report.enodev, &report.baseline);
-    let nanoseconds =
-        |times: Nanoseconds| json!({"p50": times.p50, "p99": times.p99, "max": times.max});
+    let nanoseconds = |times: Nanoseconds| json!({"p50": times.p50, "p99": times.p99, "max": times.max});
     json!({
         "objects": report.objects,
         "attributes": report.attributes,
@@ -102,39 +93,21 @@ fn table(report: &Report, options: Options, out: &mut dyn Write) -> io::Result<(
     };
     let micros = |nanoseconds: u64| format!("{:.1} µs", nanoseconds as f64 / 1000.0);
     row("", &|side| {
-        if std::ptr::eq(side, ours) {
-            "enodev".into()
-        } else {
-            "Arc baseline".into()
-        }
+        if std::ptr::eq(side, ours) { "enodev".into() } else { "Arc baseline".into() }
     })?;
-    row("reads per second", &|side| {
-        format!("{:.0}", side.reads_per_second)
-    })?;
+    row("reads per second", &|side| format!("{:.0}", side.reads_per_second))?;
     row("  right", &|side| side.reads_ok.to_string())?;
     row("  ENODEV", &|side| side.reads_enodev.to_string())?;
-    row("  the error of the original", &|side| {
-        side.reads_imported_errno.to_string()
-    })?;
+    row("  the error of the original", &|side| side.reads_imported_errno.to_string())?;
     row("  wrong", &|side| side.wrong.to_string())?;
     row("  unexpected", &|side| side.unexpected.to_string())?;
-    row("subtrees unplugged and replugged", &|side| {
-        side.unplugs.to_string()
-    })?;
+    row("subtrees unplugged and replugged", &|side| side.unplugs.to_string())?;
     row("  one unplug, median", &|side| micros(side.drain.p50))?;
     row("  99 of 100", &|side| micros(side.drain.p99))?;
     row("  longest", &|side| micros(side.drain.max))?;
-    row("payloads alive after their removal", &|side| {
-        side.lingering.to_string()
-    })?;
+    row("payloads alive after their removal", &|side| side.lingering.to_string())?;
     writeln!(out, "\npayloads alive after their removal, over time:")?;
-    let highest = ours
-        .samples
-        .iter()
-        .chain(&theirs.samples)
-        .map(|sample| sample.lingering)
-        .max()
-        .unwrap_or(0);
+    let highest = ours.samples.iter().chain(&theirs.samples).map(|sample| sample.lingering).max().unwrap_or(0);
     writeln!(out, "  enodev        {}", chart(&ours.samples, highest))?;
     writeln!(
         out,
@@ -148,10 +121,7 @@ fn table(report: &Report, options: Options, out: &mut dyn Write) -> io::Result<(
 fn chart(samples: &[Sample], highest: u64) -> String {
     const BARS: [char; 9] = ['_', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let height = |sample: &Sample| (sample.lingering * 8).div_ceil(highest.max(1)) as usize;
-    samples
-        .iter()
-        .map(|sample| BARS[height(sample).min(8)])
-        .collect()
+    samples.iter().map(|sample| BARS[height(sample).min(8)]).collect()
 }
 
 #[cfg(test)]
@@ -160,10 +130,7 @@ mod tests {
 
     #[test]
     fn a_chart_is_flat_where_nothing_lingers_and_shows_the_least_that_does() {
-        let samples = [0, 1, 50, 100].map(|lingering| Sample {
-            lingering,
-            unplugs: 1,
-        });
+        let samples = [0, 1, 50, 100].map(|lingering| Sample { lingering, unplugs: 1 });
         assert_eq!(chart(&samples, 100), "_▁▄█");
         assert_eq!(chart(&samples[..1], 0), "_");
     }

@@ -12,10 +12,7 @@ use super::{Failure, note, source};
 pub(crate) fn run(args: &TreeArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let tree = source::read(args.source.as_deref())?;
     let path = args.path.as_deref().unwrap_or("");
-    let found = tree.find(path).map_err(|cause| Failure::Path {
-        path: path.to_owned(),
-        cause: cause.to_string(),
-    })?;
+    let found = tree.find(path).map_err(|cause| Failure::Path { path: path.to_owned(), cause: cause.to_string() })?;
     print(&tree, found, &mut TreeWriter::new(out))?;
     out.flush()?;
     if !tree.skipped.is_empty() {
@@ -34,11 +31,7 @@ fn print(tree: &Scanned, found: Found, out: &mut TreeWriter<'_>) -> io::Result<(
         }
     };
     let depth_of = |dir: &Dir| {
-        if dir.path.is_empty() {
-            0
-        } else {
-            1 + dir.path.matches('/').count()
-        }
+        if dir.path.is_empty() { 0 } else { 1 + dir.path.matches('/').count() }
     };
     let base = depth_of(&tree.dirs[index]);
     for dir in tree.subtree(index) {
@@ -82,12 +75,7 @@ mod tests {
     fn printed(path: &str) -> String {
         let tree = builtin();
         let mut out = Vec::new();
-        print(
-            &tree,
-            tree.find(path).unwrap(),
-            &mut TreeWriter::new(&mut out),
-        )
-        .unwrap();
+        print(&tree, tree.find(path).unwrap(), &mut TreeWriter::new(&mut out)).unwrap();
         String::from_utf8(out).unwrap()
     }
 

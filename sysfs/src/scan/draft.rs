@@ -24,52 +24,23 @@ struct Contents {
 impl Draft {
     /// Adds an attribute that holds text.
     pub(crate) fn text(&mut self, dir: &str, name: &str, mode: u16, text: &str) {
-        self.attribute(
-            dir,
-            name,
-            mode,
-            Content::Bytes(Arc::from(text.as_bytes())),
-            false,
-        );
+        self.attribute(dir, name, mode, Content::Bytes(Arc::from(text.as_bytes())), false);
     }
 
     /// Adds an attribute.
-    pub(crate) fn attribute(
-        &mut self,
-        dir: &str,
-        name: &str,
-        mode: u16,
-        content: Content,
-        binary: bool,
-    ) {
-        let attribute = ScannedAttribute {
-            name: name.to_owned(),
-            mode,
-            content,
-            binary,
-        };
+    pub(crate) fn attribute(&mut self, dir: &str, name: &str, mode: u16, content: Content, binary: bool) {
+        let attribute = ScannedAttribute { name: name.to_owned(), mode, content, binary };
         self.dir(dir).attributes.insert(name.to_owned(), attribute);
     }
 
     /// Adds a link.
     pub(crate) fn link(&mut self, dir: &str, name: &str, target: &str) {
         let (key, name, target) = (name.to_owned(), name.to_owned(), target.to_owned());
-        self.dir(dir).links.insert(
-            key,
-            ScannedLink {
-                name,
-                target,
-                resolved: None,
-            },
-        );
+        self.dir(dir).links.insert(key, ScannedLink { name, target, resolved: None });
     }
 
     fn dir(&mut self, path: &str) -> &mut Contents {
-        let components: Vec<String> = path
-            .split('/')
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let components: Vec<String> = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         for depth in 0..components.len() {
             self.dirs.entry(components[..depth].to_vec()).or_default();
         }
@@ -96,11 +67,6 @@ impl Draft {
             });
         }
         resolve_links(&mut dirs, &["/sys"]);
-        Scanned {
-            root: PathBuf::new(),
-            live: false,
-            dirs,
-            skipped: super::Skipped::default(),
-        }
+        Scanned { root: PathBuf::new(), live: false, dirs, skipped: super::Skipped::default() }
     }
 }

@@ -51,11 +51,7 @@ impl<'a> Paths<'a> {
                 siblings.push(index);
             }
         }
-        Self {
-            dirs,
-            children,
-            prefixes,
-        }
+        Self { dirs, children, prefixes }
     }
 
     /// What `path` names, from the root. A leading slash means the root too.
@@ -80,14 +76,9 @@ impl<'a> Paths<'a> {
 
     /// The rest of an absolute path that leads into the tree.
     fn below_root<'t>(&self, path: &'t str) -> Option<&'t str> {
-        let rests = self
-            .prefixes
-            .iter()
-            .filter_map(|prefix| path.strip_prefix(prefix));
+        let rests = self.prefixes.iter().filter_map(|prefix| path.strip_prefix(prefix));
         // "/sysfoo" does not lie in "/sys".
-        rests
-            .into_iter()
-            .find(|rest| rest.is_empty() || rest.starts_with('/'))
+        rests.into_iter().find(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// What `path` names from the directory `start` on, when `links` have been followed before.
@@ -102,10 +93,7 @@ impl<'a> Paths<'a> {
                 at = dir.parent.ok_or(FindError::NotFound)?;
             } else if let Some(child) = self.child(at, name) {
                 at = child;
-            } else if let Ok(n) = dir
-                .links
-                .binary_search_by(|link| link.name.as_str().cmp(name))
-            {
+            } else if let Ok(n) = dir.links.binary_search_by(|link| link.name.as_str().cmp(name)) {
                 links += 1;
                 if links > LINKS_MAX {
                     return Err(FindError::Loop);
@@ -116,11 +104,7 @@ impl<'a> Paths<'a> {
             } else if let Some(attribute) = attribute(dir, name) {
                 let last = todo.is_empty();
                 let found = Found::Attribute { dir: at, attribute };
-                return if last {
-                    Ok(found)
-                } else {
-                    Err(FindError::NotADirectory)
-                };
+                return if last { Ok(found) } else { Err(FindError::NotADirectory) };
             } else {
                 return Err(FindError::NotFound);
             }
@@ -197,13 +181,7 @@ mod tests {
 
     fn resolved<'a>(tree: &'a Scanned, name: &str) -> Option<&'a str> {
         let class = tree.dirs.iter().find(|dir| dir.path == "class").unwrap();
-        class
-            .links
-            .iter()
-            .find(|link| link.name == name)
-            .unwrap()
-            .resolved
-            .as_deref()
+        class.links.iter().find(|link| link.name == name).unwrap().resolved.as_deref()
     }
 
     #[test]
@@ -247,30 +225,17 @@ mod tests {
         let tree = tree();
         assert_eq!(tree.find("devices/tape"), Err(FindError::NotFound));
         assert_eq!(tree.find("../x"), Err(FindError::NotFound));
-        assert_eq!(
-            tree.find("devices/disk/size/x"),
-            Err(FindError::NotADirectory)
-        );
+        assert_eq!(tree.find("devices/disk/size/x"), Err(FindError::NotADirectory));
         assert_eq!(tree.find("class/ping"), Err(FindError::Loop));
     }
 
     #[test]
     fn a_subtree_is_a_directory_and_all_below_it() {
         let tree = tree();
-        let Ok(Found::Dir(class)) = tree.find("class") else {
-            panic!("class is a directory")
-        };
-        let paths = |at| {
-            tree.subtree(at)
-                .iter()
-                .map(|dir| dir.path.as_str())
-                .collect::<Vec<_>>()
-        };
+        let Ok(Found::Dir(class)) = tree.find("class") else { panic!("class is a directory") };
+        let paths = |at| tree.subtree(at).iter().map(|dir| dir.path.as_str()).collect::<Vec<_>>();
         assert_eq!(paths(class), ["class", "class/block"]);
-        assert_eq!(
-            paths(0),
-            ["", "class", "class/block", "devices", "devices/disk"]
-        );
+        assert_eq!(paths(0), ["", "class", "class/block", "devices", "devices/disk"]);
         assert_eq!(paths(5), Vec::<&str>::new());
     }
 }

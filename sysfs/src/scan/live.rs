@@ -6,14 +6,7 @@
 /// themselves when they are touched; `fs/cgroup` and `fs/bpf` are trees of another kind;
 /// `kernel/btf` is megabytes of type information; `power/wakeup_count` waits until no wake-up
 /// event is being handled, which may be never.
-const DENIED: [&str; 6] = [
-    "fs/bpf",
-    "fs/cgroup",
-    "kernel/btf",
-    "kernel/debug",
-    "kernel/tracing",
-    "power/wakeup_count",
-];
+const DENIED: [&str; 6] = ["fs/bpf", "fs/cgroup", "kernel/btf", "kernel/debug", "kernel/tracing", "power/wakeup_count"];
 
 /// Names that are left out wherever they stand: each read of zram's `hot_add` makes a device.
 const DENIED_NAMES: [&str; 1] = ["hot_add"];
@@ -21,10 +14,8 @@ const DENIED_NAMES: [&str; 1] = ["hot_add"];
 /// Whether the entry at `path`, counted from where sysfs is mounted, is left out.
 pub(super) fn is_denied(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let within = |denied: &&str| {
-        path.strip_prefix(*denied)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let within =
+        |denied: &&str| path.strip_prefix(*denied).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     DENIED_NAMES.contains(&name) || DENIED.iter().any(within)
 }
 

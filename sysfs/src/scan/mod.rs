@@ -151,18 +151,9 @@ pub enum ScanError {
 /// # Ok(())
 /// # }
 /// ```
-pub fn scan(
-    source: &Path,
-    options: &ScanOptions,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Scanned, ScanError> {
+pub fn scan(source: &Path, options: &ScanOptions, progress: &mut dyn FnMut(Progress)) -> Result<Scanned, ScanError> {
     let (fd, place) = root::open(source)?;
     let (mut dirs, skipped) = walk::Walker::new(&place, options, progress).walk(fd)?;
     find::resolve_links(&mut dirs, &place.link_prefixes());
-    Ok(Scanned {
-        root: place.path,
-        live: place.live,
-        dirs,
-        skipped,
-    })
+    Ok(Scanned { root: place.path, live: place.live, dirs, skipped })
 }

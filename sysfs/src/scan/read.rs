@@ -16,11 +16,8 @@ const TEXT_MAX: usize = 4096;
 
 /// `NONBLOCK` and `NOCTTY` matter if the file is replaced by a FIFO or a terminal before it is
 /// opened.
-const OPEN_FILE: OFlags = OFlags::RDONLY
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const OPEN_FILE: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Reads attributes, one after the other into the same buffer.
 pub(super) struct Reader<'a> {
@@ -42,22 +39,12 @@ pub(super) enum Outcome {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(place: &'a Place, options: &'a ScanOptions) -> Self {
-        Self {
-            place,
-            options,
-            buffer: vec![0; 64 << 10],
-            bytes_left: options.bytes_max,
-        }
+        Self { place, options, buffer: vec![0; 64 << 10], bytes_left: options.bytes_max }
     }
 
     /// Reads the file `name` of `dir`, where `stat` was found. An error means that the process is
     /// out of files or memory.
-    pub(super) fn read(
-        &mut self,
-        dir: &OwnedFd,
-        name: &str,
-        stat: &Stat,
-    ) -> Result<Outcome, Errno> {
+    pub(super) fn read(&mut self, dir: &OwnedFd, name: &str, stat: &Stat) -> Result<Outcome, Errno> {
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let sized = !self.place.live || size != self.place.page_size;
         let declared_binary = self.place.live && sized;
@@ -75,16 +62,9 @@ impl<'a> Reader<'a> {
                 Err(errno) => Content::Errno(errno.raw_os_error()),
             }
         };
-        let len = if let Content::Bytes(bytes) = &content {
-            bytes.len()
-        } else {
-            0
-        };
+        let len = if let Content::Bytes(bytes) = &content { bytes.len() } else { 0 };
         self.bytes_left -= len;
-        Ok(Outcome::Attribute(
-            content,
-            declared_binary || len > TEXT_MAX,
-        ))
+        Ok(Outcome::Attribute(content, declared_binary || len > TEXT_MAX))
     }
 
     /// Why a file of this mode is not even opened. Root could open one that is write-only, where
@@ -93,11 +73,7 @@ impl<'a> Reader<'a> {
         let owner_only = mode & 0o044 == 0 && !self.options.private;
         if mode & 0o444 == 0 {
             let writable = mode & 0o222 != 0;
-            Some(if writable {
-                Unread::WriteOnly
-            } else {
-                Unread::Refused
-            })
+            Some(if writable { Unread::WriteOnly } else { Unread::Refused })
         } else if self.place.live && (owner_only || is_window(name)) {
             Some(Unread::Private)
         } else {
@@ -107,12 +83,7 @@ impl<'a> Reader<'a> {
 
     /// The content, or why there is no such attribute. The outer error is that of the open, for
     /// the caller to sort.
-    fn open_and_fill(
-        &mut self,
-        dir: &OwnedFd,
-        name: &str,
-        len_max: usize,
-    ) -> Result<Result<Content, SkipKind>, Errno> {
+    fn open_and_fill(&mut self, dir: &OwnedFd, name: &str, len_max: usize) -> Result<Result<Content, SkipKind>, Errno> {
         let opened = retry(|| rustix::fs::openat(dir, name, OPEN_FILE, Mode::empty()));
         let file = match opened {
             Ok(file) => file,

@@ -11,18 +11,14 @@ use rustix::io::Errno;
 use super::ScanError;
 
 /// What makes a directory of the name `sys` a tree: one of these directories in it.
-const MARKERS: [&str; 7] = [
-    "block", "bus", "class", "devices", "firmware", "kernel", "module",
-];
+const MARKERS: [&str; 7] = ["block", "bus", "class", "devices", "firmware", "kernel", "module"];
 
 /// `SYSFS_MAGIC` of the kernel.
 const SYSFS_MAGIC: u32 = 0x6265_6572;
 
 /// How a directory is opened. Nothing else than a directory is opened by it, not even a FIFO.
-pub(super) const OPEN_DIR: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NONBLOCK);
+pub(super) const OPEN_DIR: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// What is known about the tree as a whole.
 pub(super) struct Place {
@@ -44,20 +40,15 @@ impl Place {
     /// Absolute paths that mean the root when a link's target begins with one. A recording was
     /// taken at `/sys`; a live tree that is only a part of sysfs is not `/sys`.
     pub(super) fn link_prefixes(&self) -> Vec<&str> {
-        let own = [&self.path, &self.given]
-            .into_iter()
-            .filter_map(|path| path.to_str());
+        let own = [&self.path, &self.given].into_iter().filter_map(|path| path.to_str());
         let recorded = (!self.live).then_some("/sys");
-        own.chain(recorded)
-            .filter(|prefix| *prefix != "/" && !prefix.is_empty())
-            .collect()
+        own.chain(recorded).filter(|prefix| *prefix != "/" && !prefix.is_empty()).collect()
     }
 }
 
 /// Opens the tree at `source`, or in the `sys` that it holds.
 pub(super) fn open(source: &Path) -> Result<(OwnedFd, Place), ScanError> {
-    let fd = rustix::fs::openat(CWD, source, OPEN_DIR, Mode::empty())
-        .map_err(|errno| error(source, errno))?;
+    let fd = rustix::fs::openat(CWD, source, OPEN_DIR, Mode::empty()).map_err(|errno| error(source, errno))?;
     let (fd, path) = match open_sys(&fd) {
         Ok(Some(sys)) => (sys, source.join("sys")),
         Ok(None) => (fd, source.to_owned()),
@@ -66,28 +57,11 @@ pub(super) fn open(source: &Path) -> Result<(OwnedFd, Place), ScanError> {
     let stat = rustix::fs::fstat(&fd).map_err(|errno| error(&path, errno))?;
     let fs = rustix::fs::fstatfs(&fd).map_err(|errno| error(&path, errno))?;
     let live = u32::try_from(fs.f_type).is_ok_and(|magic| magic == SYSFS_MAGIC);
-    let real = fs::canonicalize(&path).map_err(|cause| ScanError::Unreadable {
-        path: path.clone(),
-        cause,
-    })?;
+    let real = fs::canonicalize(&path).map_err(|cause| ScanError::Unreadable { path: path.clone(), cause })?;
     let given = std::path::absolute(&path).unwrap_or_else(|_| real.clone());
-    let mount_path = if live {
-        mount_path(&real, stat.st_dev)
-    } else {
-        String::new()
-    };
+    let mount_path = if live { mount_path(&real, stat.st_dev) } else { String::new() };
     let page_size = u64::try_from(fs.f_bsize).unwrap_or(4096);
-    Ok((
-        fd,
-        Place {
-            path: real,
-            given,
-            live,
-            device: stat.st_dev,
-            page_size,
-            mount_path,
-        },
-    ))
+    Ok((fd, Place { path: real, given, live, device: stat.st_dev, page_size, mount_path }))
 }
 
 /// The directory `sys` in `source`, if it looks like a tree.
@@ -120,14 +94,8 @@ fn error(path: &Path, errno: Errno) -> ScanError {
     match errno {
         Errno::NOENT => ScanError::Missing { path },
         Errno::NOTDIR => ScanError::NotADirectory { path },
-        _ if exhausted(errno) => ScanError::Exhausted {
-            path,
-            cause: errno.into(),
-        },
-        _ => ScanError::Unreadable {
-            path,
-            cause: errno.into(),
-        },
+        _ if exhausted(errno) => ScanError::Exhausted { path, cause: errno.into() },
+        _ => ScanError::Unreadable { path, cause: errno.into() },
     }
 }
 

@@ -143,16 +143,10 @@ mod tests {
         }
         skipped.add(SkipKind::Denied, "kernel/btf".to_owned());
         assert_eq!(skipped.count(SkipKind::Special), 9);
-        assert_eq!(
-            skipped.examples(SkipKind::Special),
-            ["fifo0", "fifo1", "fifo2", "fifo3"]
-        );
+        assert_eq!(skipped.examples(SkipKind::Special), ["fifo0", "fifo1", "fifo2", "fifo3"]);
         assert_eq!(skipped.count(SkipKind::TooDeep), 0);
         assert!(skipped.examples(SkipKind::TooDeep).is_empty());
-        assert_eq!(
-            skipped.to_string(),
-            "1 unsafe to read (kernel/btf); 9 special (fifo0, fifo1, fifo2, fifo3, …)"
-        );
+        assert_eq!(skipped.to_string(), "1 unsafe to read (kernel/btf); 9 special (fifo0, fifo1, fifo2, fifo3, …)");
     }
 
     #[test]

@@ -34,9 +34,7 @@ impl Scanned {
     /// The directory at `index` and all below it: a part of [`Scanned::dirs`]. Empty where there
     /// is no such directory.
     pub fn subtree(&self, index: usize) -> &[Dir] {
-        self.dirs
-            .get(index..index + self.subtree_len(index))
-            .unwrap_or_default()
+        self.dirs.get(index..index + self.subtree_len(index)).unwrap_or_default()
     }
 
     /// How many directories [`Scanned::subtree`] has.

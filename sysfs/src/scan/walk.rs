@@ -38,11 +38,7 @@ struct Frame {
 }
 
 impl<'a> Walker<'a> {
-    pub(super) fn new(
-        place: &'a Place,
-        options: &'a ScanOptions,
-        progress: &'a mut dyn FnMut(Progress),
-    ) -> Self {
+    pub(super) fn new(place: &'a Place, options: &'a ScanOptions, progress: &'a mut dyn FnMut(Progress)) -> Self {
         Self {
             place,
             reader: Reader::new(place, options),
@@ -94,26 +90,14 @@ impl<'a> Walker<'a> {
     fn push_dir(&mut self, parent: Option<usize>, name: String) -> usize {
         let path = parent.map_or_else(String::new, |parent| join(&self.dirs[parent].path, &name));
         let (attributes, links) = (Vec::new(), Vec::new());
-        self.dirs.push(Dir {
-            path,
-            parent,
-            name,
-            attributes,
-            links,
-        });
+        self.dirs.push(Dir { path, parent, name, attributes, links });
         self.found.dirs += 1;
         self.report();
         self.dirs.len() - 1
     }
 
     /// Takes a directory into the result, with all in it but its subdirectories.
-    fn enter(
-        &mut self,
-        fd: OwnedFd,
-        parent: Option<usize>,
-        name: String,
-        depth: usize,
-    ) -> Result<Frame, ScanError> {
+    fn enter(&mut self, fd: OwnedFd, parent: Option<usize>, name: String, depth: usize) -> Result<Frame, ScanError> {
         let index = self.push_dir(parent, name);
         let mut subdirs = Vec::new();
         for name in self.list(&fd, index)? {
@@ -126,12 +110,7 @@ impl<'a> Walker<'a> {
                 }
             }
         }
-        Ok(Frame {
-            fd,
-            index,
-            depth,
-            subdirs: subdirs.into_iter(),
-        })
+        Ok(Frame { fd, index, depth, subdirs: subdirs.into_iter() })
     }
 
     /// The names in a directory, in order.
@@ -217,12 +196,7 @@ impl<'a> Walker<'a> {
             Content::Unread(Unread::WriteOnly) | Content::Bytes(_) | Content::Errno(_) => {}
         }
         let name = name.to_owned();
-        self.dirs[dir].attributes.push(ScannedAttribute {
-            name,
-            mode,
-            content,
-            binary,
-        });
+        self.dirs[dir].attributes.push(ScannedAttribute { name, mode, content, binary });
         self.found.attributes += 1;
         self.report();
     }
@@ -237,22 +211,14 @@ impl<'a> Walker<'a> {
         let Ok(target) = target.into_string() else {
             return self.skip(SkipKind::TargetNotUtf8, dir, name);
         };
-        let link = ScannedLink {
-            name: name.to_owned(),
-            target,
-            resolved: None,
-        };
+        let link = ScannedLink { name: name.to_owned(), target, resolved: None };
         self.dirs[dir].links.push(link);
         self.found.links += 1;
         self.report();
     }
 
     fn report(&mut self) {
-        let Progress {
-            dirs,
-            attributes,
-            links,
-        } = self.found;
+        let Progress { dirs, attributes, links } = self.found;
         if (dirs + attributes + links) % PROGRESS_STEP == 0 {
             (self.progress)(self.found);
         }
@@ -274,10 +240,7 @@ impl<'a> Walker<'a> {
 
     fn exhausted_at(&self, dir: usize, name: &str, errno: Errno) -> ScanError {
         let path = self.place.path.join(self.path(dir, name));
-        ScanError::Exhausted {
-            path,
-            cause: errno.into(),
-        }
+        ScanError::Exhausted { path, cause: errno.into() }
     }
 }
 

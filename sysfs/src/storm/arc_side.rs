@@ -41,35 +41,22 @@ pub(super) struct Buffer {
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self {
-            page: Vec::with_capacity(PAGE_SIZE),
-            bytes: [0; PAGE_SIZE],
-        }
+        Self { page: Vec::with_capacity(PAGE_SIZE), bytes: [0; PAGE_SIZE] }
     }
 }
 
 impl<'p> ArcSide<'p> {
     pub(super) fn new(plan: &'p Plan<'p>, links: &[Link]) -> Result<Self, SideError> {
-        let alive: Vec<_> = plan
-            .units
-            .iter()
-            .map(|_| Arc::<AtomicUsize>::default())
-            .collect();
+        let alive: Vec<_> = plan.units.iter().map(|_| Arc::<AtomicUsize>::default()).collect();
         let side = Self {
             store: ArcStore::new(),
             plan,
             tables: tables(plan)?,
-            plugged: Mutex::new(Plugged {
-                incarnation: 0,
-                alive,
-            }),
+            plugged: Mutex::new(Plugged { incarnation: 0, alive }),
         };
         let elsewhere = Arc::default();
         for index in 1..plan.tree.dirs.len() {
-            let unit = plan
-                .units
-                .iter()
-                .position(|unit| unit.dirs().contains(&index));
+            let unit = plan.units.iter().position(|unit| unit.dirs().contains(&index));
             let plugged = side.plugged.lock();
             let alive = unit.map_or(&elsewhere, |unit| &plugged.alive[unit]);
             side.register(index, 0, alive)?;
@@ -84,27 +71,17 @@ impl<'p> ArcSide<'p> {
         &self.plan.tree.dirs[dir].path
     }
 
-    fn register(
-        &self,
-        index: usize,
-        incarnation: u64,
-        alive: &Arc<AtomicUsize>,
-    ) -> Result<(), SideError> {
+    fn register(&self, index: usize, incarnation: u64, alive: &Arc<AtomicUsize>) -> Result<(), SideError> {
         let dir = &self.plan.tree.dirs[index];
         let payload = Stamped::new(&self.plan.contents[index], index, incarnation, alive);
         let parent = dir.parent.map_or("", |parent| self.path(parent));
-        self.store
-            .register(parent, &dir.name, payload, &self.tables[index])
-            .map_err(failed(&dir.path))?;
+        self.store.register(parent, &dir.name, payload, &self.tables[index]).map_err(failed(&dir.path))?;
         Ok(())
     }
 
     /// The root of this store is no object, and cannot be linked to.
     fn link(&self, link: &Link) -> Result<(), SideError> {
-        match self
-            .store
-            .link(self.path(link.dir), &link.name, self.path(link.target))
-        {
+        match self.store.link(self.path(link.dir), &link.name, self.path(link.target)) {
             Ok(()) | Err(Error::Root) => Ok(()),
             Err(error) => Err(failed(self.path(link.dir))(error)),
         }
@@ -112,10 +89,7 @@ impl<'p> ArcSide<'p> {
 }
 
 fn failed(path: &str) -> impl Fn(Error) -> SideError + '_ {
-    move |error| SideError {
-        path: path.into(),
-        cause: error.to_string(),
-    }
+    move |error| SideError { path: path.into(), cause: error.to_string() }
 }
 
 fn tables(plan: &Plan<'_>) -> Result<Vec<Attributes<Stamped>>, SideError> {
@@ -131,11 +105,7 @@ fn tables(plan: &Plan<'_>) -> Result<Vec<Attributes<Stamped>>, SideError> {
     };
     let mut tables = Vec::with_capacity(plan.tree.dirs.len());
     for dir in &plan.tree.dirs {
-        let shape: Vec<&str> = dir
-            .attributes
-            .iter()
-            .map(|attribute| &*attribute.name)
-            .collect();
+        let shape: Vec<&str> = dir.attributes.iter().map(|attribute| &*attribute.name).collect();
         if let Some(known) = known.get(&shape) {
             tables.push(known.clone());
             continue;
@@ -168,9 +138,7 @@ impl Side for ArcSide<'_> {
             Target::Handle(node, attribute) => {
                 let node = node.upgrade().ok_or(Errno::ENODEV)?;
                 let attribute = node.attributes().get(*attribute).ok_or(Errno::EINVAL)?;
-                attribute
-                    .show(node.payload(), &mut buffer.page)
-                    .map_err(errno)?;
+                attribute.show(node.payload(), &mut buffer.page).map_err(errno)?;
                 Ok(&buffer.page)
             }
             Target::File(file) => {

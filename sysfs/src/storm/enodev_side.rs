@@ -36,51 +36,27 @@ pub(super) struct Buffer {
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self {
-            page: Page::new(),
-            bytes: [0; PAGE_SIZE],
-        }
+        Self { page: Page::new(), bytes: [0; PAGE_SIZE] }
     }
 }
 
 impl<'p> EnodevSide<'p> {
     pub(super) fn new(plan: &'p Plan<'p>) -> Result<Self, SideError> {
-        let failed = |(path, error): (String, Error)| SideError {
-            path,
-            cause: error.to_string(),
-        };
+        let failed = |(path, error): (String, Error)| SideError { path, cause: error.to_string() };
         let store = Store::new().map_err(|error| failed(("store".into(), error)))?;
-        let alive: Vec<_> = plan
-            .units
-            .iter()
-            .map(|_| Arc::<AtomicUsize>::default())
-            .collect();
+        let alive: Vec<_> = plan.units.iter().map(|_| Arc::<AtomicUsize>::default()).collect();
         let elsewhere = Arc::default();
         let loaded = load(&store, plan.tree, |index, _| {
-            let unit = plan
-                .units
-                .iter()
-                .position(|unit| unit.dirs().contains(&index));
+            let unit = plan.units.iter().position(|unit| unit.dirs().contains(&index));
             let alive = unit.map_or(&elsewhere, |unit| &alive[unit]);
             Stamped::new(&plan.contents[index], index, 0, alive)
         });
         let loaded = loaded.map_err(failed)?;
-        Ok(Self {
-            store,
-            plan,
-            plugged: Mutex::new(Plugged {
-                loaded,
-                incarnation: 0,
-                alive,
-            }),
-        })
+        Ok(Self { store, plan, plugged: Mutex::new(Plugged { loaded, incarnation: 0, alive }) })
     }
 
     fn failed(&self, dir: usize) -> impl Fn(Error) -> SideError + '_ {
-        move |error| SideError {
-            path: self.plan.tree.dirs[dir].path.clone(),
-            cause: error.to_string(),
-        }
+        move |error| SideError { path: self.plan.tree.dirs[dir].path.clone(), cause: error.to_string() }
     }
 }
 
@@ -93,16 +69,9 @@ impl Side for EnodevSide<'_> {
         let name = &dir.attributes[place.attribute].name;
         let object = self.store.lookup(&dir.path).ok()?;
         if as_file || place.binary {
-            return self
-                .store
-                .open(object, name, Access::READ)
-                .ok()
-                .map(Target::File);
+            return self.store.open(object, name, Access::READ).ok().map(Target::File);
         }
-        Some(Target::Handle(
-            object,
-            self.store.attribute(object, name).ok()?,
-        ))
+        Some(Target::Handle(object, self.store.attribute(object, name).ok()?))
     }
 
     fn read<'b>(&self, target: &Target, buffer: &'b mut Buffer) -> Result<&'b [u8], Errno> {
@@ -121,9 +90,7 @@ impl Side for EnodevSide<'_> {
     fn unplug(&self, unit: usize) -> Result<(), SideError> {
         let top = self.plan.units[unit].top;
         let object = self.plugged.lock().loaded.objects[top];
-        self.store
-            .unregister_subtree(object)
-            .map_err(self.failed(top))?;
+        self.store.unregister_subtree(object).map_err(self.failed(top))?;
         Ok(())
     }
 
@@ -134,22 +101,13 @@ impl Side for EnodevSide<'_> {
         let alive = Arc::default();
         for index in self.plan.units[unit].dirs() {
             let dir = &tree.dirs[index];
-            let parent = dir
-                .parent
-                .map_or(self.store.root(), |parent| objects[parent]);
-            let payload = Stamped::new(
-                &self.plan.contents[index],
-                index,
-                plugged.incarnation,
-                &alive,
-            );
+            let parent = dir.parent.map_or(self.store.root(), |parent| objects[parent]);
+            let payload = Stamped::new(&self.plan.contents[index], index, plugged.incarnation, &alive);
             let object = plugged.loaded.loader.add(&self.store, parent, dir, payload);
             objects[index] = object.map_err(self.failed(index))?;
         }
         for link in &self.plan.units[unit].links {
-            let made = self
-                .store
-                .link(objects[link.dir], &link.name, objects[link.target]);
+            let made = self.store.link(objects[link.dir], &link.name, objects[link.target]);
             made.map_err(self.failed(link.dir))?;
         }
         plugged.alive[unit] = alive;

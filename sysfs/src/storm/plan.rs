@@ -52,29 +52,15 @@ impl<'t> Plan<'t> {
         let units: Vec<Unit> = tops(tree).map(|(top, len)| unit(top, len, links)).collect();
         let mut places = Vec::new();
         for (dir, at) in tree.dirs.iter().enumerate().skip(1) {
-            let readable = at
-                .attributes
-                .iter()
-                .enumerate()
-                .filter(|(_, a)| a.mode & 0o444 != 0);
+            let readable = at.attributes.iter().enumerate().filter(|(_, a)| a.mode & 0o444 != 0);
             places.extend(readable.filter_map(|(attribute, a)| {
                 let expect = bytes(&a.content).cloned();
                 let fits = expect.as_ref().is_ok_and(|bytes| bytes.len() <= PAGE_SIZE);
                 let answers = fits || matches!(a.content, Content::Errno(_));
-                answers.then_some(Place {
-                    dir,
-                    attribute,
-                    binary: a.binary,
-                    expect,
-                })
+                answers.then_some(Place { dir, attribute, binary: a.binary, expect })
             }));
         }
-        (!units.is_empty() && !places.is_empty()).then_some(Self {
-            tree,
-            contents,
-            units,
-            places,
-        })
+        (!units.is_empty() && !places.is_empty()).then_some(Self { tree, contents, units, places })
     }
 }
 
@@ -94,9 +80,5 @@ fn tops(tree: &Scanned) -> impl Iterator<Item = (usize, usize)> {
 fn unit(top: usize, len: usize, links: &[Link]) -> Unit {
     let dirs = top..top + len;
     let touches = |link: &&Link| dirs.contains(&link.dir) || dirs.contains(&link.target);
-    Unit {
-        top,
-        len,
-        links: links.iter().filter(touches).cloned().collect(),
-    }
+    Unit { top, len, links: links.iter().filter(touches).cloned().collect() }
 }

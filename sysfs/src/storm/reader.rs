@@ -58,13 +58,7 @@ pub(super) struct Reader<'a, S: Side> {
 
 impl<'a, S: Side> Reader<'a, S> {
     pub(super) fn new(side: &'a S, plan: &'a Plan<'a>, seed: u64) -> Self {
-        Self {
-            side,
-            plan,
-            random: Random::new(seed),
-            buffer: S::Buffer::default(),
-            seen: Seen::default(),
-        }
+        Self { side, plan, random: Random::new(seed), buffer: S::Buffer::default(), seen: Seen::default() }
     }
 
     /// Reads until told to stop.
@@ -81,13 +75,7 @@ impl<'a, S: Side> Reader<'a, S> {
 
     fn pick(&mut self, as_file: bool) -> Held<S::Target> {
         let place = self.random.below(self.plan.places.len());
-        Held {
-            place,
-            as_file,
-            target: None,
-            incarnation: None,
-            reads: 0,
-        }
+        Held { place, as_file, target: None, incarnation: None, reads: 0 }
     }
 
     fn read(&mut self, held: &mut Held<S::Target>) {
@@ -111,12 +99,7 @@ impl<'a, S: Side> Reader<'a, S> {
 }
 
 /// Counts an answer as what it is.
-fn judge(
-    place: &Place,
-    incarnation: &mut Option<u64>,
-    answer: Result<&[u8], Errno>,
-    seen: &mut Seen,
-) {
+fn judge(place: &Place, incarnation: &mut Option<u64>, answer: Result<&[u8], Errno>, seen: &mut Seen) {
     let stamp = take_stamp();
     if let Some(stamp) = stamp {
         let first = *incarnation.get_or_insert(stamp.incarnation);
@@ -128,9 +111,7 @@ fn judge(
     match (answer, &place.expect) {
         (Err(Errno::ENODEV), _) if stamp.is_none() => seen.enodev += 1,
         (Ok(bytes), Ok(expect)) if *bytes == **expect && stamp.is_some() => seen.ok += 1,
-        (Err(errno), Err(expect)) if errno == *expect && stamp.is_some() => {
-            seen.imported_errno += 1
-        }
+        (Err(errno), Err(expect)) if errno == *expect && stamp.is_some() => seen.imported_errno += 1,
         _ => seen.unexpected += 1,
     }
 }

@@ -90,11 +90,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// # Errors
 ///
 /// The path at which a store refused to do its part.
-pub fn run(
-    tree: &Scanned,
-    options: Options,
-    mut progress: impl FnMut(f64),
-) -> Result<Option<Report>, SideError> {
+pub fn run(tree: &Scanned, options: Options, mut progress: impl FnMut(f64)) -> Result<Option<Report>, SideError> {
     let (mut links, mut links_left) = (Vec::new(), 0);
     for link in all_links(tree) {
         match link {
@@ -114,13 +110,7 @@ pub fn run(
         storm(&side, &plan, options, |part| progress(0.5 + part / 2.0))?
     };
     let (objects, attributes) = (tree.dirs.len() - 1, tree.attributes_len());
-    Ok(Some(Report {
-        objects,
-        attributes,
-        links_left,
-        enodev,
-        baseline,
-    }))
+    Ok(Some(Report { objects, attributes, links_left, enodev, baseline }))
 }
 
 /// What the thread that unplugs tells the one that looks on.
@@ -144,9 +134,7 @@ fn storm<S: Side>(
             .map(|(seed, stop)| scope.spawn(move || Reader::new(side, plan, seed).run(stop)))
             .collect();
         let unplugger = scope.spawn(|| unplug(side, plan, &stop, &told));
-        let mut report = look_on(begin, options.duration, &told, progress, &|| {
-            unplugger.is_finished()
-        });
+        let mut report = look_on(begin, options.duration, &told, progress, &|| unplugger.is_finished());
         // Relaxed: nothing else depends on when this is seen.
         stop.store(true, Ordering::Relaxed);
         let mut seen = Seen::default();
@@ -154,10 +142,7 @@ fn storm<S: Side>(
             seen.add(reader.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
         let lasted = begin.elapsed();
-        report.drain = unplugger
-            .join()
-            .unwrap_or_else(|panic| resume_unwind(panic))?
-            .summary();
+        report.drain = unplugger.join().unwrap_or_else(|panic| resume_unwind(panic))?.summary();
         // Relaxed: the thread that counted has been joined.
         report.unplugs = told.unplugs.load(Ordering::Relaxed);
         // Relaxed: as above.
@@ -174,12 +159,7 @@ fn storm<S: Side>(
 }
 
 /// Takes units out and puts them in again, until told to stop.
-fn unplug<S: Side>(
-    side: &S,
-    plan: &Plan<'_>,
-    stop: &AtomicBool,
-    told: &Progress,
-) -> Result<Times, SideError> {
+fn unplug<S: Side>(side: &S, plan: &Plan<'_>, stop: &AtomicBool, told: &Progress) -> Result<Times, SideError> {
     let (mut random, mut times) = (Random::new(0), Times::default());
     // Relaxed: nothing else depends on when this is seen.
     while !stop.load(Ordering::Relaxed) {
@@ -209,33 +189,23 @@ fn look_on(
     let (mut before, stretch) = (Sample::default(), duration / SAMPLES);
     let settled = Duration::from_secs(1).min(duration);
     while begin.elapsed() < duration && !is_over() {
-        thread::sleep(
-            LOOK.min(duration.saturating_sub(begin.elapsed()))
-                .min(stretch),
-        );
+        thread::sleep(LOOK.min(duration.saturating_sub(begin.elapsed())).min(stretch));
         let elapsed = begin.elapsed();
         progress((elapsed.as_secs_f64() / duration.as_secs_f64()).min(1.0));
         let rss = resident_bytes();
         if elapsed >= settled {
-            report.rss_1s = if report.rss_1s == 0 {
-                rss
-            } else {
-                report.rss_1s
-            };
+            report.rss_1s = if report.rss_1s == 0 { rss } else { report.rss_1s };
             report.rss_peak = report.rss_peak.max(rss);
         }
-        while elapsed >= stretch * (report.samples.len() as u32 + 1)
-            && report.samples.len() < SAMPLES as usize
-        {
+        while elapsed >= stretch * (report.samples.len() as u32 + 1) && report.samples.len() < SAMPLES as usize {
             // Relaxed: counts of the thread that unplugs.
             let now = Sample {
                 lingering: told.lingering.load(Ordering::Relaxed),
                 unplugs: told.unplugs.load(Ordering::Relaxed),
             };
-            report.samples.push(Sample {
-                lingering: now.lingering - before.lingering,
-                unplugs: now.unplugs - before.unplugs,
-            });
+            report
+                .samples
+                .push(Sample { lingering: now.lingering - before.lingering, unplugs: now.unplugs - before.unplugs });
             before = now;
         }
     }
@@ -245,10 +215,6 @@ fn look_on(
 /// How much memory of this process is resident; 0 where the system does not tell.
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse().ok())
-        .unwrap_or(0);
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * rustix::param::page_size() as u64
 }

@@ -25,11 +25,7 @@ pub(super) trait Side: Sync {
     fn open(&self, place: &Place, as_file: bool) -> Option<Self::Target>;
 
     /// Reads through what is kept. The slice is what came.
-    fn read<'b>(
-        &self,
-        target: &Self::Target,
-        buffer: &'b mut Self::Buffer,
-    ) -> Result<&'b [u8], Errno>;
+    fn read<'b>(&self, target: &Self::Target, buffer: &'b mut Self::Buffer) -> Result<&'b [u8], Errno>;
 
     /// Takes a unit out, returns when the store says that it is out.
     fn unplug(&self, unit: usize) -> Result<(), SideError>;

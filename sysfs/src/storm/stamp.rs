@@ -53,21 +53,10 @@ pub(super) struct Stamped {
 }
 
 impl Stamped {
-    pub(super) fn new(
-        contents: &Arc<[Content]>,
-        dir: usize,
-        incarnation: u64,
-        alive: &Arc<AtomicUsize>,
-    ) -> Self {
+    pub(super) fn new(contents: &Arc<[Content]>, dir: usize, incarnation: u64, alive: &Arc<AtomicUsize>) -> Self {
         // Relaxed: whoever reads it has seen the removal return, or not yet the registration.
         alive.fetch_add(1, Ordering::Relaxed);
-        Self {
-            contents: contents.clone(),
-            dir,
-            incarnation,
-            state: AtomicU32::new(ALIVE),
-            alive: alive.clone(),
-        }
+        Self { contents: contents.clone(), dir, incarnation, state: AtomicU32::new(ALIVE), alive: alive.clone() }
     }
 
     /// What the attribute at `index` answers; now and then it takes its time.
@@ -81,11 +70,7 @@ impl Stamped {
         let answer = content.and_then(bytes);
         // Relaxed: a payload that is dropped while somebody is inside is what this is to catch, at any time.
         let poisoned = self.state.load(Ordering::Relaxed) != ALIVE;
-        LAST.set(Some(Stamp {
-            dir: self.dir,
-            incarnation: self.incarnation,
-            poisoned,
-        }));
+        LAST.set(Some(Stamp { dir: self.dir, incarnation: self.incarnation, poisoned }));
         answer.map(|bytes| &**bytes)
     }
 }
@@ -122,8 +107,5 @@ impl Answers for Stamped {
 
 /// The contents of a directory, for all its incarnations.
 pub(super) fn contents(dir: &Dir) -> Arc<[Content]> {
-    dir.attributes
-        .iter()
-        .map(|attribute| attribute.content.clone())
-        .collect()
+    dir.attributes.iter().map(|attribute| attribute.content.clone()).collect()
 }

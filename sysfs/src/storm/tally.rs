@@ -24,10 +24,7 @@ pub struct Nanoseconds {
 
 impl Default for Times {
     fn default() -> Self {
-        Self {
-            counts: vec![0; (STEPS * 64) as usize],
-            max: 0,
-        }
+        Self { counts: vec![0; (STEPS * 64) as usize], max: 0 }
     }
 }
 
@@ -38,11 +35,7 @@ impl Times {
     }
 
     pub(super) fn summary(&self) -> Nanoseconds {
-        Nanoseconds {
-            p50: self.percentile(50),
-            p99: self.percentile(99),
-            max: self.max,
-        }
+        Nanoseconds { p50: self.percentile(50), p99: self.percentile(99), max: self.max }
     }
 
     fn percentile(&self, percent: u64) -> u64 {
@@ -79,18 +72,10 @@ mod tests {
     #[test]
     fn every_time_is_counted_where_it_belongs() {
         for exponent in 0..63 {
-            for time in [
-                (1u64 << exponent) - 1,
-                1 << exponent,
-                (1 << exponent) + 1,
-                3 << exponent.min(61),
-            ] {
+            for time in [(1u64 << exponent) - 1, 1 << exponent, (1 << exponent) + 1, 3 << exponent.min(61)] {
                 let longest = top(slot(time));
                 assert!(longest >= time, "{time} above {longest}");
-                assert!(
-                    longest - time <= time / STEPS,
-                    "{time} counted as {longest}"
-                );
+                assert!(longest - time <= time / STEPS, "{time} counted as {longest}");
             }
         }
         assert!(slot(u64::MAX) < Times::default().counts.len());

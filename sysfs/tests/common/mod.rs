@@ -26,17 +26,11 @@ pub(crate) fn scanned(source: &Path) -> Scanned {
 }
 
 pub(crate) fn dir<'a>(tree: &'a Scanned, path: &str) -> &'a Dir {
-    tree.dirs
-        .iter()
-        .find(|dir| dir.path == path)
-        .unwrap_or_else(|| panic!("no {path}"))
+    tree.dirs.iter().find(|dir| dir.path == path).unwrap_or_else(|| panic!("no {path}"))
 }
 
 pub(crate) fn attribute<'a>(dir: &'a Dir, name: &str) -> &'a ScannedAttribute {
-    dir.attributes
-        .iter()
-        .find(|it| it.name == name)
-        .unwrap_or_else(|| panic!("no {name}"))
+    dir.attributes.iter().find(|it| it.name == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
 pub(crate) fn bytes(content: &[u8]) -> Content {
@@ -48,8 +42,5 @@ pub(crate) fn paths(tree: &Scanned) -> Vec<&str> {
 }
 
 pub(crate) fn link<'a>(dir: &'a Dir, name: &str) -> &'a ScannedLink {
-    dir.links
-        .iter()
-        .find(|it| it.name == name)
-        .unwrap_or_else(|| panic!("no {name}"))
+    dir.links.iter().find(|it| it.name == name).unwrap_or_else(|| panic!("no {name}"))
 }

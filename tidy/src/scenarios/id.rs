@@ -24,14 +24,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in order.
-    pub const ALL: [Self; 6] = [
-        Self::Seed,
-        Self::Test,
-        Self::Feature,
-        Self::Complaint,
-        Self::Subtlety,
-        Self::Gap,
-    ];
+    pub const ALL: [Self; 6] = [Self::Seed, Self::Test, Self::Feature, Self::Complaint, Self::Subtlety, Self::Gap];
 
     const fn letter(self) -> char {
         match self {
@@ -69,18 +62,12 @@ pub struct Id {
 impl Id {
     /// The id of a seed scenario, whether there is one or not.
     pub(crate) const fn seed(document: u16, number: u16) -> Self {
-        Self {
-            kind: Kind::Seed,
-            document,
-            number,
-        }
+        Self { kind: Kind::Seed, document, number }
     }
 
     fn is_known(self) -> bool {
         match self.kind {
-            Kind::Seed => SEEDS
-                .iter()
-                .any(|seed| (seed.document, seed.number) == (self.document, self.number)),
+            Kind::Seed => SEEDS.iter().any(|seed| (seed.document, seed.number) == (self.document, self.number)),
             kind => (1..=kind.last()).contains(&self.number),
         }
     }
@@ -92,8 +79,7 @@ impl Id {
         let letter = rest.next();
         let ours = Kind::ALL.iter().any(|kind| Some(kind.letter()) == letter);
         let rest = rest.as_str();
-        ours && rest.chars().any(|c| c.is_ascii_digit())
-            && rest.chars().all(|c| c.is_ascii_digit() || c == '-')
+        ours && rest.chars().any(|c| c.is_ascii_digit()) && rest.chars().all(|c| c.is_ascii_digit() || c == '-')
     }
 }
 
@@ -114,10 +100,7 @@ impl FromStr for Id {
     fn from_str(word: &str) -> Result<Self, String> {
         let malformed = || format!("`{word}` is no id of a scenario");
         let letter = word.chars().next().ok_or_else(malformed)?;
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.letter() == letter)
-            .ok_or_else(malformed)?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.letter() == letter).ok_or_else(malformed)?;
         let (document, number) = match (kind, word[1..].split_once('-')) {
             (Kind::Seed, Some((document, number))) => (document, number),
             (Kind::Test | Kind::Feature, None) => ("0", &word[1..]),
@@ -154,9 +137,7 @@ mod tests {
 
     #[test]
     fn malformed_ids_are_refused() {
-        for word in [
-            "", "S0", "S0-", "S-1", "T-31", "E13", "E-013", "E-+1", "X-1", "S0-1-1",
-        ] {
+        for word in ["", "S0", "S0-", "S-1", "T-31", "E13", "E-013", "E-+1", "X-1", "S0-1-1"] {
             assert!(word.parse::<Id>().is_err(), "{word}");
         }
     }
@@ -170,9 +151,7 @@ mod tests {
 
     #[test]
     fn ids_are_ordered_by_kind_and_number() {
-        let words = [
-            "S0-2", "S0-10", "S1-1", "T9", "T10", "F1", "D-1", "E-2", "G-1",
-        ];
+        let words = ["S0-2", "S0-10", "S1-1", "T9", "T10", "F1", "D-1", "E-2", "G-1"];
         let ids: Vec<Id> = words.iter().map(|word| word.parse().expect(word)).collect();
         assert!(ids.is_sorted());
     }

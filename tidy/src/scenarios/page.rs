@@ -42,12 +42,7 @@ fn seeds(page: &mut String, shown: &[Shown]) {
 }
 
 fn others(page: &mut String, kind: Kind, shown: &[Shown]) {
-    let mut ids: Vec<Id> = shown
-        .iter()
-        .flat_map(|shown| &shown.ids)
-        .filter(|id| id.kind == kind)
-        .copied()
-        .collect();
+    let mut ids: Vec<Id> = shown.iter().flat_map(|shown| &shown.ids).filter(|id| id.kind == kind).copied().collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
@@ -124,10 +119,7 @@ mod tests {
         assert!(page.contains("Not shown yet: S0-1, S0-3, "));
         assert!(!page.contains("| S0-1 |"));
         assert!(page.contains("| E-13 | `core/tests/a.rs::a` | it \\| fails. |"));
-        assert!(
-            !page.contains("(G)"),
-            "a section without a test is left out"
-        );
+        assert!(!page.contains("(G)"), "a section without a test is left out");
     }
 
     #[test]

@@ -26,12 +26,7 @@ pub fn collect(sources: &[Source]) -> (Vec<Shown>, Vec<Finding>) {
         for test in tests(source) {
             match ids(&test.doc) {
                 Ok(None) => {}
-                Ok(Some((ids, text))) => shown.push(Shown {
-                    path: source.path.clone(),
-                    test: test.name,
-                    ids,
-                    text,
-                }),
+                Ok(Some((ids, text))) => shown.push(Shown { path: source.path.clone(), test: test.name, ids, text }),
                 Err(what) => findings.push(Finding::at(&source.path, test.line, what)),
             }
         }
@@ -153,9 +148,7 @@ fn ids(doc: &str) -> Result<Option<(Vec<Id>, String)>, String> {
     }
     let text = text.trim();
     if text.is_empty() {
-        return Err(format!(
-            "`{first}`: the ids are there, and what the test shows is not"
-        ));
+        return Err(format!("`{first}`: the ids are there, and what the test shows is not"));
     }
     Ok(Some((ids, text.to_owned())))
 }
@@ -189,8 +182,7 @@ mod tests {
 
     #[test]
     fn tests_inside_a_macro_count() {
-        let text =
-            "proptest! {\n    /// E-43: no wrap.\n    #[test]\n    fn never(x in 0..9) {}\n}\n";
+        let text = "proptest! {\n    /// E-43: no wrap.\n    #[test]\n    fn never(x in 0..9) {}\n}\n";
         assert_eq!(names(text), ["never E-43: no wrap."]);
     }
 

@@ -9,12 +9,7 @@ const PLACE: usize = 7;
 
 /// What a reader counts for the answers of these payloads, one after the other, through one handle.
 fn judged(payloads: &[&Stamped], expect: Result<&[u8], Errno>) -> Seen {
-    let place = Place {
-        dir: PLACE,
-        attribute: 0,
-        binary: false,
-        expect: expect.map(Arc::from),
-    };
+    let place = Place { dir: PLACE, attribute: 0, binary: false, expect: expect.map(Arc::from) };
     let (mut seen, mut incarnation) = (Seen::default(), None);
     for payload in payloads {
         take_stamp();
@@ -38,10 +33,7 @@ fn the_right_text_of_the_right_incarnation_is_ok() {
 /// S3-1: an answer of the next incarnation through an old handle does not pass as right, though its text is the same.
 #[test]
 fn another_incarnation_behind_one_handle_is_wrong() {
-    let seen = judged(
-        &[&payload(b"x", PLACE, 3), &payload(b"x", PLACE, 4)],
-        Ok(b"x"),
-    );
+    let seen = judged(&[&payload(b"x", PLACE, 3), &payload(b"x", PLACE, 4)], Ok(b"x"));
     assert_eq!((seen.ok, seen.wrong), (1, 1));
 }
 
@@ -62,20 +54,12 @@ fn a_payload_that_has_been_dropped_is_wrong() {
 #[test]
 fn another_text_or_error_is_unexpected() {
     assert_eq!(judged(&[&payload(b"y", PLACE, 3)], Ok(b"x")).unexpected, 1);
-    assert_eq!(
-        judged(&[&payload(b"y", PLACE, 3)], Err(Errno::EIO)).unexpected,
-        1
-    );
+    assert_eq!(judged(&[&payload(b"y", PLACE, 3)], Err(Errno::EIO)).unexpected, 1);
 }
 
 #[test]
 fn enodev_counts_as_gone_only_where_no_payload_said_it() {
-    let place = Place {
-        dir: PLACE,
-        attribute: 0,
-        binary: false,
-        expect: Ok(b"x".as_slice().into()),
-    };
+    let place = Place { dir: PLACE, attribute: 0, binary: false, expect: Ok(b"x".as_slice().into()) };
     let mut seen = Seen::default();
     take_stamp();
     judge(&place, &mut None, Err(Errno::ENODEV), &mut seen);
