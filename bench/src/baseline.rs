@@ -10,16 +10,17 @@
 //! # Why this shape
 //!
 //! The `shape` benchmark compares the maps that come to mind: one look-up of a path, with the `Arc`
-//! cloned out, among 1,061 objects at depths of 1 to 10. In ns, the median of at least five runs
-//! (November 2026, two virtual cores of a Xeon at 2 GHz, shared with other work, Rust 1.95):
+//! cloned out, among 1,061 objects at depths of 1 to 10. In ns, the median of five runs, or of nine
+//! for the flat maps with two threads (November 2026, two virtual cores of a Xeon at 2 GHz, shared
+//! with other work, Rust 1.95):
 //!
 //! | map                                    | 1 thread | 2 threads | 2 threads, one object |
 //! |----------------------------------------|---------:|----------:|----------------------:|
-//! | `RwLock<HashMap<path, Arc>>`, this one |       58 |       300 |                   380 |
-//! | the same, with the lock of parking_lot |       59 |       300 |                   380 |
-//! | `RwLock<BTreeMap<path, Arc>>`          |      109 |       290 |                   310 |
-//! | `RwLock` around a tree of `BTreeMap`s  |      229 |       530 |                   650 |
-//! | an `RwLock<BTreeMap>` per directory    |      247 |       590 |                   990 |
+//! | `RwLock<HashMap<path, Arc>>`, this one |       58 |       294 |                   392 |
+//! | the same, with the lock of parking_lot |       59 |       288 |                   366 |
+//! | `RwLock<BTreeMap<path, Arc>>`          |      109 |       300 |                   328 |
+//! | `RwLock` around a tree of `BTreeMap`s  |      229 |       531 |                   645 |
+//! | an `RwLock<BTreeMap>` per directory    |      247 |       592 |                   989 |
 //!
 //! With two threads the lock's cache line decides, single runs differ by a factor of two, and the three
 //! flat maps cannot be told apart; with one thread the hash map wins. The two locks cannot be told
