@@ -42,8 +42,8 @@ impl Repo {
         if files.is_empty() {
             walk(root, "", &mut files)?;
         }
-        // Git also lists what is tracked and deleted.
-        files.retain(|file| root.join(file).is_file());
+        // Git also lists what is tracked and deleted; a symbolic link is read where it leads.
+        files.retain(|file| root.join(file).symlink_metadata().is_ok_and(|found| found.is_file()));
         Ok(Self { root: root.to_path_buf(), files })
     }
 
