@@ -87,7 +87,8 @@ enum Body<O: Owner> {
 }
 
 /// Why an attribute cannot be as it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
 pub enum DefineError {
     /// The name is not one.
     #[error(transparent)]
@@ -98,6 +99,9 @@ pub enum DefineError {
     /// The mode lets somebody write, and there is no callback to write with.
     #[error("mode {0} promises writing, and nothing can be written")]
     Unwritable(Mode),
+    /// The mode is given to an attribute, and there is none.
+    #[error("mode {0} is given to no attribute")]
+    NoAttribute(Mode),
     /// The mode lets somebody execute, which no attribute can keep.
     #[error("mode {0} promises execution, and an attribute is no program")]
     Executable(Mode),
@@ -108,7 +112,10 @@ impl DefineError {
     pub const fn errno(self) -> Errno {
         match self {
             DefineError::Name(invalid) => invalid.errno(),
-            DefineError::Unreadable(_) | DefineError::Unwritable(_) | DefineError::Executable(_) => Errno::EINVAL,
+            DefineError::NoAttribute(_)
+            | DefineError::Unreadable(_)
+            | DefineError::Unwritable(_)
+            | DefineError::Executable(_) => Errno::EINVAL,
         }
     }
 }

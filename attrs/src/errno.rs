@@ -172,6 +172,12 @@ impl std::error::Error for Errno {}
 
 /// A stale handle is `ENODEV`. Nothing else is turned into that number, here or in the crates above:
 /// a full arena, a busy object and a refused mode have numbers of their own.
+impl From<Errno> for std::io::Error {
+    fn from(errno: Errno) -> Self {
+        Self::from_raw_os_error(errno.raw())
+    }
+}
+
 impl From<Stale> for Errno {
     fn from(_: Stale) -> Errno {
         Errno::ENODEV

@@ -170,6 +170,23 @@ impl<O: Sharing> DeviceType<O> {
         self.attribute(Attribute::bin_ro(name, size, read_at))
     }
 
+    /// Adds a binary attribute that can be written: see [`Attribute::bin_wo`].
+    pub fn bin_wo<W>(self, name: &str, size: u64, write_at: W) -> Self
+    where
+        W: Fn(O::Ref<'_>, u64, &[u8]) -> AttrResult<usize> + Send + Sync + 'static,
+    {
+        self.attribute(Attribute::bin_wo(name, size, write_at))
+    }
+
+    /// Adds a binary attribute that can be read and written: see [`Attribute::bin_rw`].
+    pub fn bin_rw<R, W>(self, name: &str, size: u64, read_at: R, write_at: W) -> Self
+    where
+        R: Fn(O::Ref<'_>, u64, &mut [u8]) -> AttrResult<usize> + Send + Sync + 'static,
+        W: Fn(O::Ref<'_>, u64, &[u8]) -> AttrResult<usize> + Send + Sync + 'static,
+    {
+        self.attribute(Attribute::bin_rw(name, size, read_at, write_at))
+    }
+
     /// Adds any attribute.
     pub fn attribute(mut self, attribute: Result<Attribute<O>, DefineError>) -> Self {
         match attribute {
@@ -183,7 +200,7 @@ impl<O: Sharing> DeviceType<O> {
     pub fn mode(mut self, mode: Mode) -> Self {
         match self.attributes.pop() {
             Some(attribute) => self.attribute(attribute.with_mode(mode)),
-            None => self,
+            None => self.attribute(Err(DefineError::NoAttribute(mode))),
         }
     }
 }
@@ -211,6 +228,20 @@ impl<O> Type<O> {
     /// The handle alone.
     pub fn handle(self) -> TypeHandle {
         self.handle
+    }
+}
+
+impl<O> PartialEq for Type<O> {
+    fn eq(&self, other: &Self) -> bool {
+        self.handle == other.handle
+    }
+}
+
+impl<O> Eq for Type<O> {}
+
+impl<O> std::hash::Hash for Type<O> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.handle.hash(state);
     }
 }
 
@@ -242,4 +273,8 @@ pub(crate) struct TypeCode {
 }
 
 /// What the driver gave of an attribute.
-pub(crate) type AttrCode = Box<dyn AnyAttribute>;
+pub(crate) struct AttrCode {
+    /// The type that the attribute is one of.
+    pub(crate) ty: TypeHandle,
+    pub(crate) code: Box<dyn AnyAttribute>,
+}

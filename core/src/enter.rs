@@ -61,14 +61,25 @@ impl Store {
         if matches!(*owner, Payload::Exclusive(..)) {
             drop(owner);
             let mut payload = self.lock(object)?;
-            let code = self.attrs.enter(attr)?;
-            return run(&**code, context(PayloadRef::Exclusive(&mut *payload.value)));
+            let attr = self.attrs.enter(attr)?;
+            if attr.ty != payload.ty() {
+                return Err(Errno::EINVAL);
+            }
+            return run(&*attr.code, context(PayloadRef::Exclusive(&mut *payload.value)));
         }
-        let code = self.attrs.enter(attr)?;
+        let attr = self.attrs.enter(attr)?;
         match &*owner {
-            Payload::Shared(value, _) => run(&**code, context(PayloadRef::Shared(&**value))),
-            Payload::None => run(&**code, context(PayloadRef::None)),
-            Payload::Exclusive(..) => Err(Errno::EINVAL),
+            Payload::Shared(value, _) if attr.ty == owner.ty() => {
+                run(&*attr.code, context(PayloadRef::Shared(&**value)))
+            }
+            _ => Err(Errno::EINVAL),
         }
+    }
+
+    /// Whether an object and an attribute can both be entered.
+    pub(crate) fn alive(&self, object: KobjectHandle, attr: AttrHandle) -> AttrResult {
+        let _owner = self.nodes.enter(object)?;
+        let _attr = self.attrs.enter(attr)?;
+        Ok(())
     }
 }

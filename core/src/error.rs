@@ -3,7 +3,10 @@ use enodev_handles::{DomainError, Full, RemoveError, Stale};
 use thiserror::Error;
 
 /// Why an operation on the store failed. It has left no trace, unless the variant says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+///
+/// Compare by [`errno`](Self::errno) where what a callback returned counts too: it comes as an [`Errno`](Self::Errno),
+/// whatever it began as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// `ENODEV` if the object has left or is leaving, or is another store's; otherwise what a callback returned.
@@ -24,16 +27,18 @@ pub enum Error {
     /// The object has children. `ENOTEMPTY`.
     #[error("the object has children")]
     HasChildren,
-    /// The payload is not of the type that was asked for, or is not shared as asked. `EINVAL`.
-    #[error("the payload is of another type")]
+    /// The object has no payload that can be entered as was asked: it is of another type, is shared where exclusive was asked
+    /// for or the other way round, or is a plain directory's. `EINVAL`.
+    #[error("the payload cannot be entered as this type")]
     WrongType,
-    /// The root cannot be removed, nor can it be a link's place twice. `EPERM`.
+    /// The root cannot be removed. `EPERM`.
     #[error("the root stays")]
     Root,
     /// The caller is inside the object: it would wait for itself. `EDEADLK`.
     #[error("the caller is inside the object")]
     Inside,
-    /// Another thread is removing the object, and the caller, being inside an object, cannot wait for it. `EBUSY`.
+    /// The object is leaving, and the caller cannot wait for that: it is inside an object, or in a payload's drop; or the
+    /// removal was given up. `EBUSY`.
     #[error("the object is leaving")]
     Leaving,
     /// The barrier that a removal depends on is refused by the system. The object is leaving and stays so. `EPERM`.
@@ -42,7 +47,7 @@ pub enum Error {
     /// The index space or the memory is exhausted. `ENOMEM`.
     #[error("the store is full")]
     Full,
-    /// The store cannot be made: too many are alive, or the strategy is not to be had. `EAGAIN`.
+    /// The store cannot be made: too many are alive or have been, `EAGAIN`; or the strategy is not to be had, `EOPNOTSUPP`.
     #[error(transparent)]
     Domain(#[from] DomainError),
 }
@@ -65,6 +70,7 @@ impl Error {
             Self::Inside => Errno::EDEADLK,
             Self::Leaving => Errno::EBUSY,
             Self::Full => Errno::ENOMEM,
+            Self::Domain(DomainError::Membarrier) => Errno::EOPNOTSUPP,
             Self::Domain(_) => Errno::EAGAIN,
         }
     }
@@ -73,6 +79,12 @@ impl Error {
 impl From<Error> for Errno {
     fn from(error: Error) -> Self {
         error.errno()
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::from_raw_os_error(error.errno().raw())
     }
 }
 

@@ -35,7 +35,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// `ENODEV`, `EBADF`, `EDEADLK` from within an operation on this very file, and what the callback returns.
+    /// `ENODEV`; `EBADF`; `EDEADLK` from within an operation on this very file, or on an object whose payload is exclusive and
+    /// which the caller is inside of; what the callback returns.
     pub fn read(&self, store: &Store, buf: &mut [u8]) -> AttrResult<usize> {
         self.state.read(&At { file: self, store }, buf)
     }
@@ -85,7 +86,7 @@ struct At<'a> {
 
 impl Target for At<'_> {
     fn alive(&self) -> AttrResult {
-        self.store.visit(self.file.object, self.file.attr, |_, _| Ok(()))
+        self.store.alive(self.file.object, self.file.attr)
     }
 
     fn show(&self, page: &mut Page) -> AttrResult {
@@ -145,13 +146,16 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`; `EINVAL` where it is not an attribute of the object's type; `EIO` where it cannot be read or panics; what the
-    /// callback returns. The page is then empty.
+    /// `ENODEV`; `EINVAL` where it is not an attribute of the object's type; `EIO` where it cannot be read or panics; `EDEADLK` as
+    /// [`File::read`]; what the callback returns. The page is then empty. The mode is not asked: it counts where a file is
+    /// opened.
     pub fn show(&self, object: impl AsKobject, attr: AttrHandle, page: &mut Page) -> AttrResult {
+        page.clear();
         self.visit(object.kobject(), attr, |code, owner| code.show(owner, page))
     }
 
-    /// Reads an attribute from beginning to end.
+    /// Reads an attribute from beginning to end: text with one `show`, a binary one page by page until a read gives nothing.
+    /// One without a bound (size 0) may never end.
     ///
     /// # Errors
     ///
@@ -160,20 +164,32 @@ impl Store {
         let file = self.open(object, name, Access::READ)?;
         let (mut data, mut buf) = (Vec::new(), [0; enodev_attrs::PAGE_SIZE]);
         loop {
-            match file.read(self, &mut buf)? {
-                0 => return Ok(data),
-                count => data.extend_from_slice(&buf[..count]),
+            let count = file.read(self, &mut buf)?;
+            data.extend_from_slice(&buf[..count]);
+            if count == 0 || !file.is_binary {
+                return Ok(data);
             }
         }
     }
 
-    /// Writes an attribute, as one write.
+    /// Writes an attribute: text with one `store`, a binary one page by page.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open) and [`File::write`]; `EFBIG` where a binary attribute takes only a part.
+    /// As [`open`](Self::open) and [`File::write`]. Pages of a binary attribute that were written before the error stay; `EIO`
+    /// where it takes nothing more.
     pub fn write(&self, object: impl AsKobject, name: &str, data: &[u8]) -> Result {
-        let count = self.open(object, name, Access::WRITE)?.write(self, data)?;
-        if count < data.len() { Err(Errno::EFBIG.into()) } else { Ok(()) }
+        let file = self.open(object, name, Access::WRITE)?;
+        let mut left = data;
+        loop {
+            let count = file.write(self, left)?;
+            left = left.get(count..).unwrap_or_default();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if count == 0 {
+                return Err(Errno::EIO.into());
+            }
+        }
     }
 }

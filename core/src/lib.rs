@@ -26,6 +26,6 @@ pub use lookup::{Entry, EntryKind};
 pub use store::Store;
 
 #[doc(inline)]
-pub use enodev_attrs::{Access, Attribute, DefineError, Errno, InvalidName, Mode, Name, PAGE_SIZE, Page};
+pub use enodev_attrs::{Access, Attribute, DefineError, Errno, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page};
 #[doc(inline)]
-pub use enodev_handles::{Active, ActiveMut, Handle, Kind, Stale, Strategy};
+pub use enodev_handles::{Active, ActiveMut, DomainError, Handle, Kind, Stale, Strategy};

@@ -7,7 +7,7 @@ use crate::node::{Child, Node};
 use crate::store::Store;
 
 /// What a directory holds under one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The name.
     pub name: Name,
@@ -16,7 +16,7 @@ pub struct Entry {
 }
 
 /// The sorts of things that stand in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EntryKind {
     /// An object of its own.

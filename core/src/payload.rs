@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use enodev_handles::Exclusive;
 
+use crate::handle::TypeHandle;
+
 /// What the driver gave: readable under an active reference only, dropped after the drain.
 pub enum Payload {
     /// A plain directory's.
@@ -22,7 +24,6 @@ pub struct Guarded {
 /// A payload lent to a callback.
 #[derive(Debug)]
 pub enum PayloadRef<'a> {
-    None,
     Shared(&'a (dyn Any + Send + Sync)),
     Exclusive(&'a mut (dyn Any + Send)),
 }
@@ -30,8 +31,14 @@ pub enum PayloadRef<'a> {
 /// The types as which a payload is published: its own, and the traits that its type names.
 ///
 /// The functions in it belong to the driver, so it is part of payloads, and of the driver's part of a type.
-#[derive(Clone, Default)]
-pub struct Views(Arc<Vec<View>>);
+#[derive(Clone)]
+pub struct Views(Arc<Table>);
+
+struct Table {
+    /// The type whose payloads these are.
+    ty: TypeHandle,
+    views: Vec<View>,
+}
 
 /// The type `U` that a view gives, and a [`SharedView<U>`] or an [`ExclusiveView<U>`].
 type View = (TypeId, Box<dyn Any + Send + Sync>);
@@ -62,17 +69,17 @@ where
 
 impl fmt::Debug for Views {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Views({})", self.0.len())
+        write!(f, "Views({:?}, {})", self.0.ty, self.0.views.len())
     }
 }
 
 impl Views {
-    pub(crate) fn new(views: Vec<View>) -> Self {
-        Self(Arc::new(views))
+    pub(crate) fn new(ty: TypeHandle, views: Vec<View>) -> Self {
+        Self(Arc::new(Table { ty, views }))
     }
 
     fn find<V: 'static>(&self, ty: TypeId) -> Option<&V> {
-        let (_, view) = self.0.iter().find(|(of, _)| *of == ty)?;
+        let (_, view) = self.0.views.iter().find(|(of, _)| *of == ty)?;
         view.downcast_ref()
     }
 }
@@ -90,6 +97,14 @@ impl Payload {
         match self {
             Self::Exclusive(value, _) => Some(value),
             _ => None,
+        }
+    }
+
+    /// The type of an object whose payload is shared; the null handle for a plain directory.
+    pub(crate) fn ty(&self) -> TypeHandle {
+        match self {
+            Self::Shared(_, views) => views.0.ty,
+            _ => TypeHandle::null(),
         }
     }
 
@@ -115,6 +130,11 @@ impl Payload {
 impl Guarded {
     pub(crate) fn new(value: Box<dyn Any + Send>, views: Views) -> Self {
         Self { value, views }
+    }
+
+    /// The type of the object.
+    pub(crate) fn ty(&self) -> TypeHandle {
+        self.views.0.ty
     }
 
     /// The payload as a `U`, where it is published as one.

@@ -4,7 +4,7 @@ use enodev_attrs::{Errno, Name};
 
 use crate::attribute::AttrMeta;
 use crate::device_type::private::Sealed;
-use crate::device_type::{DeviceType, Sharing, Type, TypeCode, TypeMeta};
+use crate::device_type::{AttrCode, DeviceType, Sharing, Type, TypeCode, TypeMeta};
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, TypeHandle, device};
 use crate::node::{Child, Node};
@@ -32,9 +32,11 @@ impl Store {
         let mut attributes = BTreeMap::new();
         for attribute in ty.attributes {
             let meta = AttrMeta::of(&attribute);
-            attributes.insert(attribute.name().clone(), self.attrs.insert(meta, Box::new(attribute))?);
+            let name = attribute.name().clone();
+            let code = AttrCode { ty: slot.handle(), code: Box::new(attribute) };
+            attributes.insert(name, self.attrs.insert(meta, code)?);
         }
-        let code = TypeCode { views: Views::new(ty.views) };
+        let code = TypeCode { views: Views::new(slot.handle(), ty.views) };
         Ok(Type::new(slot.publish(TypeMeta { name: ty.name, attributes }, code)))
     }
 

@@ -1,8 +1,10 @@
-use enodev_handles::{Pin, Stale};
+use enodev_attrs::Errno;
+use enodev_handles::{Leaving, Pin, Stale};
 
 use crate::error::{Error, Result};
-use crate::handle::{AsKobject, DeviceHandle, KobjectHandle};
-use crate::node::Child;
+use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, kind};
+use crate::node::{Child, Node};
+use crate::payload::Payload;
 use crate::store::Store;
 
 /// Removing. All of these wait until nobody is inside what they remove.
@@ -14,30 +16,29 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// In all but the last two nothing has changed:
+    /// In all but the last nothing has changed:
     ///
     /// - `ENODEV`: it had left. Where another thread is at it, this returns when that one is done.
     /// - [`Error::WrongType`]: the payload is no `T`.
     /// - [`Error::HasChildren`].
     /// - [`Error::Inside`]: the caller is in a callback of the device, or holds a guard of it.
-    /// - [`Error::Leaving`]: another thread is at it, and the caller is in a callback itself.
+    /// - [`Error::Leaving`]: another thread is at it, and the caller cannot wait for that one, being in a callback or a payload's
+    ///   drop itself; or the removal was given up.
     /// - [`Error::Barrier`]: see there.
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
-        if !self.nodes.enter(object).map_err(|stale| self.gone(object, stale))?.is::<T>() {
+        let is_one = self.nodes.enter(object).map(|payload| payload.is::<T>());
+        if !is_one.map_err(|_| self.gone(object))? {
             return Err(Error::WrongType);
         }
         let mut leaving = self.nodes.leave();
-        {
-            let _topology = self.topology.lock();
-            let pin = self.domain.pin();
-            if !self.nodes.get(&pin, object)?.children().is_empty() {
-                return Err(Error::HasChildren);
-            }
-            drop(pin);
-            leaving.mark(object)?;
+        match self.mark_leaf(&mut leaving, object) {
+            Ok(()) => {}
+            // Another thread has been quicker.
+            Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(self.gone(object)),
+            Err(error) => return Err(error),
         }
-        let mut quiet = leaving.drain()?;
+        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
         let payload = quiet.take();
         self.detach(&[object]);
         drop(quiet);
@@ -52,7 +53,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`unregister`](Self::unregister), where [`Error::Inside`] means any object of the subtree; and [`Error::Root`].
+    /// As [`unregister`](Self::unregister), where [`Error::Inside`] and [`Error::Leaving`] mean any object of the subtree; and
+    /// [`Error::Root`].
+    ///
+    /// # Panics
+    ///
+    /// With the first panic of a payload's drop.
     pub fn unregister_subtree(&self, object: impl AsKobject) -> Result<usize> {
         let object = object.kobject();
         if object == self.root() {
@@ -63,32 +69,39 @@ impl Store {
 
     pub(crate) fn unregister_below(&self, top: KobjectHandle) -> Result<usize> {
         let mut leaving = self.nodes.leave();
-        let (mut marked, mut others) = (Vec::new(), Vec::new());
-        {
-            let _topology = self.topology.lock();
-            let subtree = self.subtree(&self.domain.pin(), top);
-            if subtree.iter().any(|object| self.nodes.is_inside(*object)) {
-                return Err(Error::Inside);
-            }
-            for object in subtree {
-                // What another thread has marked before is its; the whole of that subtree.
-                match leaving.mark(object) {
-                    Ok(()) => marked.push(object),
-                    Err(_) => others.push(object),
-                }
-            }
+        let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
+        if ours.is_empty() {
+            return Err(self.gone(top));
         }
-        if marked.is_empty() {
-            return Err(self.gone(top, Stale));
-        }
-        let mut quiet = leaving.drain()?;
-        let joined = others.into_iter().try_for_each(|other| self.nodes.join(other));
-        let finish = Finish { store: self, objects: &marked };
+        // Children before parents, also where another thread has the children.
+        others.into_iter().try_for_each(|other| self.nodes.join(other))?;
+        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+        let finish = Finish { store: self, objects: &ours };
         quiet.drop_payloads();
         drop(finish);
         drop(quiet);
-        joined?;
-        Ok(marked.len())
+        Ok(ours.len())
+    }
+
+    fn mark_leaf(&self, leaving: &mut Removal<'_>, object: KobjectHandle) -> Result {
+        let _topology = self.topology.lock();
+        let is_leaf = self.nodes.get(&self.domain.pin(), object)?.children().is_empty();
+        if is_leaf { Ok(leaving.mark(object)?) } else { Err(Error::HasChildren) }
+    }
+
+    /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
+    fn mark_subtree(&self, leaving: &mut Removal<'_>, top: KobjectHandle) -> Result<Marked> {
+        let _topology = self.topology.lock();
+        let subtree = self.subtree(&self.domain.pin(), top);
+        let (ours, others): (Vec<_>, Vec<_>) = subtree.into_iter().partition(|object| self.nodes.contains(*object));
+        if ours.iter().any(|object| self.nodes.is_inside(*object)) {
+            return Err(Error::Inside);
+        }
+        if !others.iter().all(|other| self.nodes.may_join(*other)) {
+            return Err(Error::Leaving);
+        }
+        ours.iter().try_for_each(|object| leaving.mark(*object))?;
+        Ok(Marked { ours, others })
     }
 
     /// The object and all below it, children before parents. What is already leaving is among them.
@@ -132,12 +145,22 @@ impl Store {
     }
 
     /// What to answer for an object that cannot be removed any more: waits for whoever is at it.
-    fn gone(&self, object: KobjectHandle, stale: Stale) -> Error {
+    fn gone(&self, object: KobjectHandle) -> Error {
         match self.nodes.join(object) {
-            Ok(()) => stale.into(),
+            Ok(()) => Stale.into(),
             Err(error) => error.into(),
         }
     }
+}
+
+type Removal<'a> = Leaving<'a, kind::Kobject, Node, Payload>;
+
+/// A subtree that is leaving, children before parents.
+struct Marked {
+    /// What this removal has marked.
+    ours: Vec<KobjectHandle>,
+    /// What others had.
+    others: Vec<KobjectHandle>,
 }
 
 /// Detaches the objects, also when a payload's drop panics.

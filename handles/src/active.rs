@@ -19,6 +19,7 @@ use crate::records::Ticket;
 /// `value` points into the payload of the object whose slot's address is in the ticket's cell, and the slot's version
 /// was that of a live object after the address was stored there. So no remover takes the payload before the
 /// ticket leaves.
+#[must_use = "the object stays for as long as the guard lives"]
 pub struct Active<'a, T: ?Sized> {
     value: NonNull<T>,
     ticket: Ticket,

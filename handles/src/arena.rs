@@ -12,7 +12,7 @@ use crate::error::{Full, KindTaken, RemoveError, Stale};
 use crate::handle::{Handle, Kind};
 use crate::leaving::{Departures, FirstPanic, Leaving};
 use crate::records;
-use crate::slots::Slots;
+use crate::slots::{Slots, stale};
 use crate::version::Version;
 
 /// So many retired slots are handed to the collector at once: what it costs is shared, and removals keep it going.
@@ -27,8 +27,12 @@ const FLUSH_ROUNDS: u32 = 4;
 /// it came free, each time with the next generation, and never again when its generations are used up (some eight
 /// million objects).
 ///
-/// Dropping the arena drops all payloads on the caller's thread. It waits for nobody: that no guard is left is
-/// proved by the borrow, and one that was forgotten is past its lifetime.
+/// A store part is dropped by whichever thread finds that no pin can reach it any more, under a pin of that thread: it should
+/// be plain data, and a panic in its drop goes nowhere.
+///
+/// Dropping the arena drops all payloads on the caller's thread, which should hold no pin of the domain. It waits for
+/// nobody: that no guard is left is proved by the borrow, and one that was forgotten is past its lifetime. If payloads
+/// panic as they are dropped, the first panic goes on when all is done.
 pub struct Arena<K, S: 'static, P> {
     pub(crate) slots: Arc<Slots<S, P>>,
     pub(crate) domain: Domain,
@@ -139,7 +143,7 @@ where
         let ticket = records::current().enter(slot.address(), self.slots.fences);
         if !slot.version().answers_to(handle.version()) {
             ticket.leave();
-            return Err(Stale);
+            return stale();
         }
         // SAFETY: the slot is live and its address was in the cell before the version was read (`enter` fences in
         // between): a remover whose mark this read did not see sees the cell, and waits for the ticket.
@@ -151,12 +155,12 @@ where
         self.slots.slot(handle.index()).is_ok_and(|slot| slot.version().answers_to(handle.version()))
     }
 
-    /// Whether the calling thread is inside the object.
+    /// Whether the calling thread is inside the object, which may be leaving meanwhile.
     pub fn is_inside(&self, handle: Handle<K>) -> bool {
-        let Ok(slot) = self.slots.slot(handle.index()) else {
-            return false;
-        };
-        self.contains(handle) && records::current().holds(|address| address == slot.address())
+        let Ok(slot) = self.slots.slot(handle.index()) else { return false };
+        let (word, version) = (slot.version(), handle.version());
+        let is_this = word.answers_to(version) || word == version.leaving();
+        is_this && records::is_inside(|address| address == slot.address())
     }
 
     /// Removes an object: nobody gets in any more, those inside are waited for, and the payload is handed back.
@@ -178,7 +182,8 @@ where
             }
             Err(error) => return Err(error),
         }
-        let payload = leaving.drain()?.take();
+        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+        let payload = quiet.take();
         payload.map(|(_, payload)| payload).ok_or(RemoveError::Stale(Stale))
     }
 
@@ -187,13 +192,18 @@ where
         Leaving::new(self)
     }
 
+    /// Whether [`join`](Self::join) would wait for the object, or not have to. Neither may be so any more a moment later.
+    pub fn may_join(&self, handle: Handle<K>) -> bool {
+        self.departures.may_join(handle.index(), handle.version())
+    }
+
     /// Waits until an object that another thread is removing has gone, payload and all. Returns at once if it is not
     /// leaving.
     ///
     /// # Errors
     ///
-    /// [`RemoveError::Leaving`] if the caller cannot wait: it is inside an object, it is the one that removes, or the removal
-    /// was given up. [`RemoveError::Pinned`] if it holds a pin.
+    /// [`RemoveError::Leaving`] if the caller cannot wait: it is inside an object, it is dropping a payload for a removal, it
+    /// is the one that removes, or the removal was given up. [`RemoveError::Pinned`] if it holds a pin.
     pub fn join(&self, handle: Handle<K>) -> Result<(), RemoveError> {
         if self.domain.is_pinned() {
             return Err(RemoveError::Pinned);

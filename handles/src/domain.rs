@@ -8,8 +8,8 @@ use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
 
 use crate::error::{DomainError, KindTaken};
-use crate::fences::{Fences, Strategy};
-use crate::participants::Participants;
+use crate::fences::{self, Fences, Strategy};
+use crate::participants::{self, Participants};
 use crate::tags::Tag;
 use crate::version::GENERATION_LAST;
 
@@ -79,6 +79,7 @@ impl Domain {
     /// Pins nest, block nobody, and are for short sections: while one lives, no store part that has left since is
     /// reclaimed, in any arena of the domain. Its thread cannot remove meanwhile.
     pub fn pin(&self) -> Pin<'_> {
+        participants::count_pin();
         Pin { guard: self.shared.participants.pin(), domain: self }
     }
 
@@ -124,6 +125,7 @@ impl fmt::Debug for Domain {
 }
 
 /// Keeps what its thread reads of the store parts from being freed. Made by [`Domain::pin`].
+#[must_use = "a pin protects for as long as it lives"]
 pub struct Pin<'d> {
     guard: Guard,
     domain: &'d Domain,
@@ -135,6 +137,8 @@ impl Pin<'_> {
     /// Has no effect while the thread holds another pin of the domain.
     pub fn repin(&mut self) {
         self.guard.repin();
+        // The collector's own `repin` lets a look-up of before it be satisfied after it on weakly ordered machines.
+        fences::full();
     }
 
     /// # Panics
@@ -143,6 +147,12 @@ impl Pin<'_> {
     #[inline]
     pub(crate) fn check(&self, domain: &Domain) {
         assert!(ptr::eq(&*self.domain.shared, &*domain.shared), "a pin of another domain");
+    }
+}
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        participants::uncount_pin();
     }
 }
 

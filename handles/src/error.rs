@@ -4,12 +4,12 @@ use thiserror::Error;
 /// it belongs to another store, or it never was a handle.
 ///
 /// This is the only error of a look-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[error("the object has left")]
 pub struct Stale;
 
 /// Why a removal has not been done, or is not over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RemoveError {
     /// The object had left before.
@@ -21,9 +21,13 @@ pub enum RemoveError {
     /// The caller itself is inside the object. Nothing has changed.
     #[error("the thread that removes is inside the object")]
     Inside,
-    /// Another thread is removing the object, and the caller cannot wait for it, being inside an object itself.
+    /// The object is leaving, and the caller cannot wait until it has gone: it is inside an object, or in the middle of
+    /// dropping a payload, and the thread that removes might wait for it in turn; or the removal was given up.
     #[error("the object is leaving")]
     Leaving,
+    /// The deadline came before those inside had left. The object is leaving and stays so.
+    #[error("somebody was still inside at the deadline")]
+    TimedOut,
     /// The system call that the removal depends on has been refused since the domain was built. The object is
     /// leaving and stays so: it is stale for all, and neither its payload nor its slot is given free.
     #[error("the memory barrier has been refused")]
@@ -31,7 +35,7 @@ pub enum RemoveError {
 }
 
 /// Why a domain could not be built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum DomainError {
     /// All 255 tags are in use by domains alive, or used up.
@@ -43,11 +47,11 @@ pub enum DomainError {
 }
 
 /// The arena has no slot left, or no memory for one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[error("the arena is full")]
 pub struct Full;
 
 /// The domain has, or had, an arena of this kind: handles of the two could not be told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[error("the domain has an arena of this kind")]
 pub struct KindTaken;

@@ -43,7 +43,7 @@ impl<T> Exclusive<T> {
 impl<T: ?Sized> Exclusive<T> {
     /// The lock alone, to wait on outside the object.
     pub fn lock(&self) -> Lock {
-        Lock { raw: Arc::clone(&self.lock), held: false }
+        Lock { raw: Arc::clone(&self.lock), held: false, not_send: PhantomData }
     }
 }
 
@@ -53,10 +53,12 @@ impl<T: ?Sized> fmt::Debug for Exclusive<T> {
     }
 }
 
-/// The lock of an [`Exclusive`], held or not, apart from what it guards. Given up when dropped.
+/// The lock of an [`Exclusive`], held or not, apart from what it guards. Given up when dropped, on the thread that took it.
 pub struct Lock {
     raw: Arc<RawMutex>,
     held: bool,
+    /// Not `Send`: the lock wants to be given up where it was taken.
+    not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
 }
 
 impl Lock {

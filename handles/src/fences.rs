@@ -21,7 +21,7 @@ use std::sync::atomic::{Ordering, compiler_fence, fence};
 use crate::error::{DomainError, RemoveError};
 
 /// How a removal learns who is inside. Settled when a [`Domain`](crate::Domain) is built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Strategy {
     /// `Membarrier` where the system has it, else `Fence`.
@@ -72,6 +72,13 @@ impl Fences {
         }
         Ok(())
     }
+}
+
+/// A full fence.
+pub(crate) fn full() {
+    // SeqCst: pairs with the fence that the collector issues before it advances the epoch. A thread that says which epoch it
+    // is in, and then looks things up, must not look them up before.
+    fence(Ordering::SeqCst);
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]

@@ -43,11 +43,13 @@ impl FreeSlots {
         self.fresh
     }
 
-    /// Takes back a fresh slot for which no memory was to be had. Nobody has used it, nor one above it.
-    pub(crate) fn unpop(&mut self, index: u32) {
-        if self.fresh == index + 1 {
-            self.fresh = index;
+    /// Takes back a fresh slot for which no memory was to be had, and gives one that waits, if any does. Nobody has used
+    /// the fresh one, nor any above it, which have no memory either.
+    pub(crate) fn exchange(&mut self, fresh: u32) -> Option<u32> {
+        if self.fresh == fresh + 1 {
+            self.fresh = fresh;
         }
+        self.queue.pop_front()
     }
 }
 
@@ -71,5 +73,15 @@ mod tests {
         assert_eq!(free.pop(3), None);
         free.push(1);
         assert_eq!((free.pop(3), free.pop(3)), (Some(1), None));
+    }
+
+    #[test]
+    fn where_there_is_no_memory_for_a_fresh_slot_one_that_waits_is_used() {
+        let mut free = FreeSlots::default();
+        assert_eq!((free.pop(9), free.pop(9)), (Some(0), Some(1)));
+        free.push(0);
+        assert_eq!(free.pop(9), Some(2));
+        assert_eq!((free.exchange(2), free.exchange(2)), (Some(0), None));
+        assert_eq!(free.fresh(), 2);
     }
 }

@@ -1,6 +1,7 @@
 #![expect(unsafe_code, reason = "a removal takes payloads out of their slots")]
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,6 +16,12 @@ use crate::error::{RemoveError, Stale};
 use crate::handle::{Handle, Kind};
 use crate::records;
 use crate::version::Version;
+
+thread_local! {
+    /// How many payloads the calling thread is in the middle of dropping for removals. It must not wait for another thread's
+    /// removal meanwhile, which may be waiting for this one.
+    static DROPPING: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Who is removing what, in one arena.
 #[derive(Debug, Default)]
@@ -31,41 +38,68 @@ struct Departure {
     abandoned: bool,
 }
 
+impl Departure {
+    /// Whether the calling thread can wait for its end: nobody can wait for the calling thread meanwhile, and somebody is at it.
+    fn may_be_waited_for(&self) -> bool {
+        let may_wait = !records::is_inside(|_| true) && DROPPING.get() == 0;
+        may_wait && !self.abandoned && self.remover != thread::current().id()
+    }
+}
+
 impl Departures {
     /// Runs `mark` and, if it says so, notes the departure; nobody sees the one without the other.
     fn begin(&self, index: u32, version: Version, mark: impl FnOnce() -> bool) -> Result<(), RemoveError> {
+        let remover = thread::current().id();
         let mut leaving = self.leaving.lock();
         if mark() {
-            leaving.insert(index, Departure { version, remover: thread::current().id(), abandoned: false });
+            leaving.insert(index, Departure { version, remover, abandoned: false });
             return Ok(());
         }
         let same = leaving.get(&index).is_some_and(|departure| departure.version == version);
         Err(if same { RemoveError::Leaving } else { RemoveError::Stale(Stale) })
     }
 
+    /// Ends the notes of these incarnations. Their slots have been given up, so others may have notes there.
     fn end(&self, slots: &[(u32, Version)]) {
         let mut leaving = self.leaving.lock();
-        for (index, _) in slots {
-            leaving.remove(index);
-        }
-        self.changed.notify_all();
-    }
-
-    fn abandon(&self, slots: &[(u32, Version)]) {
-        let mut leaving = self.leaving.lock();
-        for (index, _) in slots {
-            if let Some(departure) = leaving.get_mut(index) {
-                departure.abandoned = true;
+        for (index, version) in slots {
+            if leaving.get(index).is_some_and(|departure| departure.version == *version) {
+                leaving.remove(index);
             }
         }
         self.changed.notify_all();
     }
 
+    fn abandon(&self, slots: &[(u32, Version)]) {
+        self.change(slots, |departure| departure.abandoned = true);
+        self.changed.notify_all();
+    }
+
+    /// Notes that the calling thread is the one that goes on with a removal.
+    fn adopt(&self, slots: &[(u32, Version)]) {
+        let remover = thread::current().id();
+        self.change(slots, |departure| departure.remover = remover);
+    }
+
+    fn change(&self, slots: &[(u32, Version)], change: impl Fn(&mut Departure)) {
+        let mut leaving = self.leaving.lock();
+        for (index, version) in slots {
+            if let Some(departure) = leaving.get_mut(index).filter(|departure| departure.version == *version) {
+                change(departure);
+            }
+        }
+    }
+
+    pub(crate) fn may_join(&self, index: u32, version: Version) -> bool {
+        let leaving = self.leaving.lock();
+        let departure = leaving.get(&index).filter(|departure| departure.version == version);
+        departure.is_none_or(Departure::may_be_waited_for)
+    }
+
     pub(crate) fn join(&self, index: u32, version: Version) -> Result<(), RemoveError> {
-        let may_wait = !records::is_inside_any();
         let mut leaving = self.leaving.lock();
         while let Some(departure) = leaving.get(&index).filter(|departure| departure.version == version) {
-            if !may_wait || departure.abandoned || departure.remover == thread::current().id() {
+            if !departure.may_be_waited_for() {
                 return Err(RemoveError::Leaving);
             }
             self.changed.wait(&mut leaving);
@@ -83,7 +117,8 @@ impl Departures {
 /// Objects that are being removed together: first all are marked, then those inside are waited for, once.
 ///
 /// A marked object is stale for all; what has begun is not undone. Dropped before it was drained, this leaves the marked
-/// objects leaving for as long as the arena lives: their payloads and slots are given free with it.
+/// objects leaving for as long as the arena lives: their payloads and slots are given free with it. Forgotten
+/// (`mem::forget`), it does so too, and who waits for one of them waits for ever.
 #[must_use = "marked objects stay leaving until they are drained"]
 pub struct Leaving<'a, K, S: 'static, P> {
     arena: &'a Arena<K, S, P>,
@@ -104,13 +139,13 @@ where
     ///
     /// # Errors
     ///
-    /// [`RemoveError::Stale`], [`RemoveError::Leaving`] if another is removing it, [`RemoveError::Pinned`],
+    /// [`RemoveError::Stale`]; [`RemoveError::Leaving`] if another is removing it, or has given that up; [`RemoveError::Pinned`],
     /// [`RemoveError::Inside`]. In all of them the object is as it was.
     pub fn mark(&mut self, handle: Handle<K>) -> Result<(), RemoveError> {
         if self.arena.domain.is_pinned() {
             return Err(RemoveError::Pinned);
         }
-        if self.arena.is_inside(handle) {
+        if self.arena.contains(handle) && self.arena.is_inside(handle) {
             return Err(RemoveError::Inside);
         }
         let (index, version) = (handle.index(), handle.version());
@@ -121,32 +156,48 @@ where
         Ok(())
     }
 
-    /// Waits until nobody is inside any of the marked objects.
+    /// Waits until nobody is inside any of the marked objects. Any thread can do so.
     ///
     /// # Errors
     ///
-    /// [`RemoveError::Pinned`] if the caller has pinned itself since, [`RemoveError::Barrier`]: the objects stay leaving.
-    pub fn drain(self) -> Result<Quiet<'a, K, S, P>, RemoveError> {
-        match self.drain_until(None) {
-            Ok(quiet) => Ok(quiet),
-            Err((_, error)) => Err(error),
-        }
+    /// This value comes back beside the error, and the objects go on leaving. [`RemoveError::Pinned`] and
+    /// [`RemoveError::Inside`] if that is what the caller is; [`RemoveError::Barrier`].
+    pub fn drain(self) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
+        self.finish(None)
     }
 
-    fn drain_until(mut self, deadline: Option<Instant>) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
+    /// As [`drain`](Self::drain), until the deadline at the latest.
+    ///
+    /// # Errors
+    ///
+    /// As `drain`, and [`RemoveError::TimedOut`].
+    pub fn drain_until(self, deadline: Instant) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
+        self.finish(Some(deadline))
+    }
+
+    fn finish(mut self, deadline: Option<Instant>) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
+        if let Err(error) = self.wait(deadline) {
+            return Err((self, error));
+        }
+        let marked = std::mem::take(&mut self.marked);
+        Ok(Quiet { arena: self.arena, marked, taken: 0, remover: thread::current().id() })
+    }
+
+    fn wait(&self, deadline: Option<Instant>) -> Result<(), RemoveError> {
         if self.arena.domain.is_pinned() {
-            return Err((self, RemoveError::Pinned));
+            return Err(RemoveError::Pinned);
         }
         let slot = |(index, _): &(u32, Version)| self.arena.slots.slot(*index).ok();
         let mut addresses: Vec<usize> = self.marked.iter().filter_map(slot).map(|slot| slot.address()).collect();
         addresses.sort_unstable();
-        match drain(self.arena.slots.fences, &addresses, deadline) {
-            Ok(true) => {}
-            Ok(false) => return Err((self, RemoveError::Leaving)),
-            Err(error) => return Err((self, error)),
+        if records::is_inside(|address| addresses.binary_search(&address).is_ok()) {
+            return Err(RemoveError::Inside);
         }
-        let marked = std::mem::take(&mut self.marked);
-        Ok(Quiet { arena: self.arena, marked, taken: 0 })
+        self.arena.departures.adopt(&self.marked);
+        match drain(self.arena.slots.fences, &addresses, deadline)? {
+            true => Ok(()),
+            false => Err(RemoveError::TimedOut),
+        }
     }
 }
 
@@ -183,6 +234,8 @@ where
     arena: &'a Arena<K, S, P>,
     marked: Vec<(u32, Version)>,
     taken: usize,
+    /// The thread that is noted as the one that removes.
+    remover: ThreadId,
 }
 
 impl<K, S, P> Quiet<'_, K, S, P>
@@ -203,11 +256,21 @@ where
     }
 
     /// Drops the payloads that are left. Afterwards their objects' store parts can still be read.
+    ///
+    /// # Panics
+    ///
+    /// With the first panic of a payload's drop, after all have been dropped.
     pub fn drop_payloads(&mut self) {
+        if self.remover != thread::current().id() {
+            self.remover = thread::current().id();
+            self.arena.departures.adopt(&self.marked);
+        }
         let mut panic = FirstPanic::default();
+        DROPPING.set(DROPPING.get() + 1);
         while let Some((_, payload)) = self.take() {
             panic.catch(|| drop(payload));
         }
+        DROPPING.set(DROPPING.get() - 1);
         panic.resume();
     }
 }
@@ -256,7 +319,7 @@ impl FirstPanic {
     pub(crate) fn resume(self) {
         match self.0 {
             Some(panic) if !thread::panicking() => resume_unwind(panic),
-            _ => {}
+            panic => std::mem::forget(panic),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "a thread finds its part of the domain's list by address")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
 
@@ -54,11 +54,13 @@ impl Participants {
         }
     }
 
-    /// Whether the calling thread is pinned.
+    /// Whether the calling thread is pinned. While its destructors run, pins of other domains count too.
     pub(crate) fn is_pinned(self: &Arc<Self>) -> bool {
-        let part = HERE.try_with(|here| here.find(self)).ok().flatten();
-        // SAFETY: as in `pin`.
-        part.is_some_and(|part| unsafe { part.as_ref() }.0.is_pinned())
+        match HERE.try_with(|here| here.find(self)) {
+            // SAFETY: as in `pin`.
+            Ok(part) => part.is_some_and(|part| unsafe { part.as_ref() }.0.is_pinned()),
+            Err(_) => PINS.get() > 0,
+        }
     }
 
     fn register(&self) -> NonNull<Participant> {
@@ -118,4 +120,14 @@ impl Drop for Here {
 
 thread_local! {
     static HERE: Here = Here::default();
+    /// The pins that the thread holds, of any domain. Outlives `HERE`.
+    static PINS: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(crate) fn count_pin() {
+    PINS.set(PINS.get() + 1);
+}
+
+pub(crate) fn uncount_pin() {
+    PINS.set(PINS.get().saturating_sub(1));
 }

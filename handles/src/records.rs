@@ -5,8 +5,9 @@
 //! a remover waits. No locked instruction, and no line that another thread writes, except when somebody waits.
 //!
 //! Records serve all domains of the process. A cell's address is only ever compared, never followed. A record is
-//! never freed: it is handed to another thread when its owner is gone and its cells are empty. One whose cells are not
-//! (a forgotten guard) stays among the live ones, so that drains go on seeing it.
+//! never freed. Its owner, and nobody else, gives it back for another thread to use, as it ends and with all cells
+//! empty: so a leave is over, report and all, before another thread uses the cell. One with a guard in it that never goes
+//! stays among the live ones for ever, and drains go on seeing it.
 
 #![expect(unsafe_code, reason = "a ticket is one word, from which its block is found")]
 
@@ -42,49 +43,48 @@ pub(crate) struct Block {
 
 const _: () = assert!(size_of::<Block>() == align_of::<Block>());
 
+/// Bits of an alarm beside the count of removers.
+const FENCED: u32 = 1 << 31;
+const TRANSIENT: u32 = 1 << 30;
+
 /// A cell that holds an address until [`leave`](Ticket::leave).
 ///
 /// One word, so that a guard with its pointer fits two registers.
 ///
 /// # Invariants
 ///
-/// The address is that of a cell of a block, plus [`SYMMETRIC`] if leaving it takes a fence; the provenance is that of the
-/// whole block. Blocks live for ever.
+/// It points to a cell of a block, with the provenance of the whole block. Blocks live for ever.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket(NonNull<u8>);
 
-/// The bit of a ticket that says [`Fences::Symmetric`].
-const SYMMETRIC: usize = 1;
-
-const _: () = assert!(align_of::<AtomicUsize>() > SYMMETRIC);
-
 impl Ticket {
     #[inline]
-    fn new(block: &'static Block, cell: usize, fences: Fences) -> Self {
-        let block = NonNull::from(block).cast::<u8>();
+    fn new(block: &'static Block, cell: usize) -> Self {
+        debug_assert!(cell < CELLS);
         let offset = offset_of!(Block, cells) + cell * size_of::<AtomicUsize>();
-        let bit = if fences == Fences::Symmetric { SYMMETRIC } else { 0 };
-        // INVARIANT: `cell` is below `CELLS`, so the offset is that of a cell; the bit is free by the cell's alignment.
-        Self(block.map_addr(|address| address | (offset + bit)))
-    }
-
-    #[inline]
-    fn fences(self) -> Fences {
-        if self.0.addr().get() & SYMMETRIC == 0 { Fences::Asymmetric } else { Fences::Symmetric }
+        // INVARIANT: `cell` is below `CELLS`, so the offset is that of a cell; blocks are aligned to more than their cells'
+        // offsets.
+        Self(NonNull::from(block).cast::<u8>().map_addr(|address| address | offset))
     }
 
     #[inline]
     fn cell(self) -> &'static AtomicUsize {
-        let cell = self.0.as_ptr().map_addr(|address| address & !SYMMETRIC).cast::<AtomicUsize>();
-        // SAFETY: by the invariants this is the address of a cell, within the provenance, and valid for ever.
-        unsafe { &*cell }
+        // SAFETY: by the invariants this is a cell, within the provenance, and valid for ever.
+        unsafe { self.0.cast::<AtomicUsize>().as_ref() }
     }
 
     #[inline]
     fn block(self) -> &'static Block {
         let block = self.0.as_ptr().map_addr(|address| address & !(align_of::<Block>() - 1)).cast::<Block>();
-        // SAFETY: a block is as large as it is aligned (asserted below), so this is the one that holds the cell; see `cell`.
+        // SAFETY: a block is as large as it is aligned (asserted above), so this is the one that holds the cell; see `cell`.
         unsafe { &*block }
+    }
+
+    #[inline]
+    fn fill(self, address: usize) {
+        // Release: a drain that finds this address where another guard's was has seen that guard's leave (pairs with the
+        // Acquire of `occupants` and `Occupant::is_inside`).
+        self.cell().store(address, Ordering::Release);
     }
 
     /// The one way out of a cell, also after a look-up that failed: a stale reader that a drain saw in passing must
@@ -93,8 +93,9 @@ impl Ticket {
     pub(crate) fn leave(self) {
         // Release: what the reader did inside comes before; pairs with the Acquire of a drain that looks at the cell.
         self.cell().store(0, Ordering::Release);
-        self.fences().light();
-        // Relaxed: ordered after the store by the fence; pairs with the remover's raise (leave against park).
+        Fences::Asymmetric.light();
+        // Relaxed: ordered after the store by the fence; pairs with the remover's raise (leave against park). In a block
+        // that takes a real fence the alarm is always up, and `report` fences.
         if self.block().alarm.load(Ordering::Relaxed) != 0 {
             self.report();
         }
@@ -103,21 +104,39 @@ impl Ticket {
     #[cold]
     fn report(self) {
         let block = self.block();
-        let cells = ptr::from_ref(&block.cells).addr();
-        let cell = (ptr::from_ref(self.cell()).addr() - cells) / size_of::<AtomicUsize>();
-        let mut departures = block.departures.lock();
-        departures[cell] = departures[cell].wrapping_add(1);
-        block.departed.notify_all();
-        drop(departures);
-        release_transient();
+        // Relaxed: these bits are set before the block is used.
+        let bits = block.alarm.load(Ordering::Relaxed);
+        if bits & FENCED != 0 {
+            Fences::Symmetric.light();
+        }
+        // Relaxed: as in `leave`.
+        if block.alarm.load(Ordering::Relaxed) & !(FENCED | TRANSIENT) != 0 {
+            let cells = ptr::from_ref(&block.cells).addr();
+            let cell = (ptr::from_ref(self.cell()).addr() - cells) / size_of::<AtomicUsize>();
+            let mut departures = block.departures.lock();
+            departures[cell] = departures[cell].wrapping_add(1);
+            block.departed.notify_all();
+        }
+        if bits & TRANSIENT != 0 {
+            release_transient();
+        }
     }
 }
 
 impl Block {
-    #[inline]
     fn free_cell(&self) -> Option<usize> {
-        // Relaxed: only this thread fills the cells that it looks at here.
-        self.cells.iter().position(|cell| cell.load(Ordering::Relaxed) == 0)
+        (0..CELLS).find(|cell| self.is_free(*cell))
+    }
+
+    #[inline]
+    fn is_free(&self, cell: usize) -> bool {
+        // Relaxed: only this thread fills the cells that it asks about here.
+        self.cells[cell].load(Ordering::Relaxed) == 0
+    }
+
+    fn is_fenced(&self) -> bool {
+        // Relaxed: set before the block is used.
+        self.alarm.load(Ordering::Relaxed) & FENCED != 0
     }
 
     fn next(&self) -> Option<&'static Block> {
@@ -127,13 +146,13 @@ impl Block {
         unsafe { next.as_ref() }
     }
 
-    /// The block after this one, made if need be. Called by the owner only.
-    fn extend(&'static self, transient: bool) -> &'static Block {
+    /// The block after this one, made with these bits in its alarm if there is none. Called by the owner only.
+    fn extend(&'static self, bits: u32) -> &'static Block {
         if let Some(next) = self.next() {
             return next;
         }
         let next: &'static mut Block = Box::leak(Box::default());
-        *next.alarm.get_mut() = u32::from(transient);
+        *next.alarm.get_mut() = bits;
         // Release: pairs with the Acquire of `next`.
         self.next.store(next, Ordering::Release);
         next
@@ -144,17 +163,15 @@ impl Block {
     }
 
     fn is_empty(&self) -> bool {
-        // Acquire: pairs with the Release of `leave`; whoever finds the record empty may hand it on.
-        self.cells.iter().all(|cell| cell.load(Ordering::Acquire) == 0)
+        // Relaxed: asked by the owner, of its own stores.
+        self.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0)
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     first: Block,
-    /// The owner has gone; cells that are still full belong to guards that were forgotten or outlive the thread's end.
-    orphan: AtomicBool,
-    /// Lent to a thread whose destructors are running: given back with the last guard.
+    /// The owner's thread-local destructors are running: it gives the record back with the last guard.
     transient: AtomicBool,
 }
 
@@ -162,32 +179,46 @@ impl Record {
     /// Stores `address` in a free cell. What the reader checks next is ordered after the store.
     #[inline]
     pub(crate) fn enter(&'static self, address: usize, fences: Fences) -> Ticket {
-        let ticket = match self.first.free_cell() {
-            Some(cell) => Ticket::new(&self.first, cell, fences),
-            None => self.spill(fences),
-        };
-        // Release: a drain that finds this address where another guard's was has seen that guard's leave (pairs with
-        // the Acquire of `occupants` and `Occupant::is_inside`).
-        ticket.cell().store(address, Ordering::Release);
+        if fences == Fences::Symmetric {
+            return self.enter_fenced(address);
+        }
+        let ticket = if self.first.is_free(0) { Ticket::new(&self.first, 0) } else { self.second_cell() };
+        ticket.fill(address);
         fences.light();
         ticket
     }
 
     #[cold]
-    fn spill(&'static self, fences: Fences) -> Ticket {
+    fn enter_fenced(&'static self, address: usize) -> Ticket {
+        let ticket = self.find_cell(FENCED);
+        ticket.fill(address);
+        Fences::Symmetric.light();
+        ticket
+    }
+
+    /// A guard inside another one is nothing unusual, so its way is not much longer.
+    #[inline(never)]
+    fn second_cell(&'static self) -> Ticket {
+        if self.first.is_free(1) { Ticket::new(&self.first, 1) } else { self.find_cell(0) }
+    }
+
+    /// A free cell in a block that takes a fence (`FENCED`) or in one that takes none (0).
+    #[cold]
+    fn find_cell(&'static self, fenced: u32) -> Ticket {
         // Relaxed: set by this thread.
-        let transient = self.transient.load(Ordering::Relaxed);
+        let transient = if self.transient.load(Ordering::Relaxed) { TRANSIENT } else { 0 };
         let mut block = &self.first;
         loop {
-            block = block.extend(transient);
-            if let Some(cell) = block.free_cell() {
-                return Ticket::new(block, cell, fences);
+            let cell = block.free_cell().filter(|_| block.is_fenced() == (fenced != 0));
+            if let Some(cell) = cell {
+                return Ticket::new(block, cell);
             }
+            block = block.extend(fenced | transient);
         }
     }
 
     /// Whether a cell of this record holds an address for which `is` answers true.
-    pub(crate) fn holds(&'static self, is: impl Fn(usize) -> bool) -> bool {
+    fn holds(&'static self, is: impl Fn(usize) -> bool) -> bool {
         // Relaxed: asked by the owner, of its own stores.
         let full = |cell: &AtomicUsize| Some(cell.load(Ordering::Relaxed)).filter(|a| *a != 0);
         self.first.chain().any(|block| block.cells.iter().filter_map(full).any(&is))
@@ -201,9 +232,13 @@ impl Record {
         // Relaxed: read by this thread only, until the registry's lock hands the record on.
         self.transient.store(transient, Ordering::Relaxed);
         for block in self.first.chain() {
-            // Relaxed: read by this thread; a remover's own raise and lower come on top.
-            let raise = if transient { 1 } else { u32::MAX };
-            block.alarm.fetch_add(raise, Ordering::Relaxed);
+            if transient {
+                // Relaxed: read by this thread; removers change the other bits.
+                block.alarm.fetch_or(TRANSIENT, Ordering::Relaxed);
+            } else {
+                // Relaxed: as above.
+                block.alarm.fetch_and(!TRANSIENT, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -258,7 +293,7 @@ impl Occupant {
 /// The records of all threads of the process.
 #[derive(Debug)]
 struct Registry {
-    /// Those that a drain looks at: threads alive, and orphans.
+    /// Those that a drain looks at.
     live: Vec<&'static Record>,
     idle: Vec<&'static Record>,
 }
@@ -276,27 +311,10 @@ impl Registry {
         record
     }
 
-    /// Takes a record back, unless a guard is left in it.
+    /// Takes a record back. Called by its owner, with all cells empty.
     fn release(&mut self, record: &'static Record) {
-        // Relaxed: written and read under the registry's lock.
-        record.orphan.store(!record.is_empty(), Ordering::Relaxed);
-        self.sweep(|r| ptr::eq(r, record));
-    }
-
-    /// Moves the orphans that have become empty, and `gone` ones, from `live` to `idle`.
-    fn sweep(&mut self, gone: impl Fn(&'static Record) -> bool) {
-        let idle = &mut self.idle;
-        self.live.retain(|record| {
-            // Relaxed: written and read under the registry's lock.
-            let orphan = record.orphan.load(Ordering::Relaxed);
-            if (!orphan && !gone(record)) || (orphan && !record.is_empty()) {
-                return true;
-            }
-            // Relaxed: as above.
-            record.orphan.store(false, Ordering::Relaxed);
-            idle.push(record);
-            false
-        });
+        self.live.retain(|live| !ptr::eq(*live, record));
+        self.idle.push(record);
     }
 }
 
@@ -323,8 +341,7 @@ pub(crate) fn forget(memory: &[Range<usize>]) {
     if memory.is_empty() {
         return;
     }
-    let mut registry = REGISTRY.write();
-    for record in &registry.live {
+    for record in &REGISTRY.read().live {
         for cell in record.first.chain().flat_map(|block| &block.cells) {
             // Relaxed: the guard's lifetime is over, and that was made known to this thread by whatever let it drop
             // the arena.
@@ -334,7 +351,6 @@ pub(crate) fn forget(memory: &[Range<usize>]) {
             }
         }
     }
-    registry.sweep(|_| false);
 }
 
 thread_local! {
@@ -347,8 +363,13 @@ struct Exit;
 
 impl Drop for Exit {
     fn drop(&mut self) {
-        if let Some(record) = CURRENT.take() {
+        let Some(record) = CURRENT.get() else { return };
+        if record.is_empty() {
+            CURRENT.set(None);
             REGISTRY.write().release(record);
+        } else {
+            // A destructor that runs after this one drops the guards, or they have been forgotten.
+            record.set_transient(true);
         }
     }
 }
@@ -372,12 +393,12 @@ fn register() -> &'static Record {
     record
 }
 
-/// Whether the calling thread is inside any object, of any domain.
-pub(crate) fn is_inside_any() -> bool {
-    CURRENT.get().is_some_and(|record| record.holds(|_| true))
+/// Whether the calling thread holds an address for which `is_one` answers true.
+pub(crate) fn is_inside(is_one: impl Fn(usize) -> bool) -> bool {
+    CURRENT.get().is_some_and(|record| record.holds(is_one))
 }
 
-/// Gives back a record that was lent to a thread whose destructors are running, once no guard is left in it.
+/// Gives back the record of a thread whose destructors are running, once no guard is left in it.
 #[cold]
 fn release_transient() {
     let Some(record) = CURRENT.get() else { return };

@@ -8,6 +8,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
@@ -21,20 +22,21 @@ use crate::version::{GENERATION_LAST, Version};
 
 /// Slots of the first chunk; each further one has twice as many as the one before.
 const FIRST: u32 = 64;
-const CHUNKS: usize = (u32::BITS - FIRST.ilog2()) as usize;
-/// The last index would not fit the arithmetic of [`place`], and the null handle has it.
+/// Chunks are known by the exponent of their size. The first few stay empty, and so does the last: it would hold the last
+/// `FIRST` indices, which are never handed out.
+const CHUNKS: usize = u32::BITS as usize + 1;
 const CAPACITY: u32 = u32::MAX - FIRST;
 
-/// The chunk that holds a slot, and the slot's offset in it. `index < CAPACITY`.
+/// The chunk that holds a slot, and the slot's offset in it. Any index has a place.
 #[inline]
 const fn place(index: u32) -> (usize, usize) {
-    let n = index + FIRST;
-    let chunk = n.ilog2() - FIRST.ilog2();
-    (chunk as usize, (n - (FIRST << chunk)) as usize)
+    let n = index as u64 + FIRST as u64;
+    let chunk = n.ilog2();
+    (chunk as usize, (n ^ (1 << chunk)) as usize)
 }
 
 const fn chunk_len(chunk: usize) -> usize {
-    (FIRST as usize) << chunk
+    1 << chunk
 }
 
 /// # Invariants
@@ -80,6 +82,12 @@ impl<S, P> Slot<S, P> {
         // Relaxed: a remover that came too late uses nothing of what it read.
         self.version.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
+}
+
+/// The unlikely answer: the compiler keeps it out of the way of the likely one.
+#[cold]
+pub(crate) fn stale<T>() -> Result<T, Stale> {
+    Err(Stale)
 }
 
 /// The slots of one arena.
@@ -128,25 +136,19 @@ impl<S, P> Slots<S, P> {
     /// The slot of an index, where there is memory for it.
     #[inline]
     pub(crate) fn slot(&self, index: u32) -> Result<&Slot<S, P>, Stale> {
-        if index >= CAPACITY {
-            return Err(Stale);
-        }
         let (chunk, offset) = place(index);
-        let chunk = self.chunk(chunk);
-        if chunk.is_null() {
-            return Err(Stale);
-        }
+        let Some(chunk) = NonNull::new(self.chunk(chunk)) else { return stale() };
         // SAFETY: a chunk holds `chunk_len` slots, and `place` gives an offset below that.
         let slot = unsafe { chunk.add(offset) };
         // SAFETY: chunks live as long as `self`, and all bit patterns that a slot takes are valid (`Slot`).
-        Ok(unsafe { &*slot })
+        Ok(unsafe { slot.as_ref() })
     }
 
     /// Takes a vacant slot; the version is the one that it will have when it is published.
     pub(crate) fn reserve(&self) -> Result<(u32, Version), Full> {
         let index = self.free.lock().pop(CAPACITY).ok_or(Full)?;
-        let slot = match self.slot(index) {
-            Ok(slot) => slot,
+        let (index, slot) = match self.slot(index) {
+            Ok(slot) => (index, slot),
             Err(Stale) => self.grow(index)?,
         };
         let word = slot.version();
@@ -154,14 +156,14 @@ impl<S, P> Slots<S, P> {
         Ok((index, Version::live(self.tag, generation)))
     }
 
-    /// Allocates the chunk of a fresh slot.
+    /// Allocates the chunk of a fresh slot; where there is no memory for it, a slot that waits to be used again will do.
     #[cold]
-    fn grow(&self, index: u32) -> Result<&Slot<S, P>, Full> {
+    fn grow(&self, index: u32) -> Result<(u32, &Slot<S, P>), Full> {
         let (chunk, _) = place(index);
         let memory = self.allocate(chunk);
         if memory.is_null() {
-            self.free.lock().unpop(index);
-            return Err(Full);
+            let index = self.free.lock().exchange(index).ok_or(Full)?;
+            return self.slot(index).map(|slot| (index, slot)).map_err(|Stale| Full);
         }
         let link = &self.chunks[chunk];
         // AcqRel: Release pairs with the Acquire of `chunk`, for whoever finds the slots there.
@@ -169,7 +171,7 @@ impl<S, P> Slots<S, P> {
         if link.compare_exchange(ptr::null_mut(), memory, Ordering::AcqRel, Ordering::Acquire).is_err() {
             Self::free_chunk(memory, chunk);
         }
-        self.slot(index).map_err(|Stale| Full)
+        self.slot(index).map(|slot| (index, slot)).map_err(|Stale| Full)
     }
 
     fn allocate(&self, chunk: usize) -> *mut Slot<S, P> {
@@ -249,9 +251,13 @@ impl<S, P> Slots<S, P> {
     pub(crate) fn reclaim(&self, indices: &[u32]) {
         for &index in indices {
             let Ok(slot) = self.slot(index) else { continue };
+            let part = slot.store_part().as_ptr();
             // SAFETY: the slot is vacant and not in the free list: nobody else reads or writes the part. It was
             // initialised when the incarnation was published, and is dropped here only.
-            unsafe { ptr::drop_in_place(slot.store_part().as_ptr()) };
+            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { ptr::drop_in_place(part) }));
+            // This may be any thread, in the middle of anything: a panic has nobody to go to, and must not keep the others
+            // from being reclaimed. Its own payload might panic in turn.
+            dropped.unwrap_or_else(std::mem::forget);
         }
         self.free(indices);
         // Relaxed: a count for people.
@@ -295,7 +301,8 @@ impl<S, P> Slots<S, P> {
         for index in 0..self.fresh() {
             let Ok(slot) = self.slot(index) else { continue };
             let word = slot.version();
-            above = above.max(word.generation() + u32::from(word.tag() != 0));
+            // A vacant slot's generation may have been handed out too, with a reservation that was forgotten.
+            above = above.max(word.generation().max(self.first_generation) + 1);
             if word.is_live() {
                 drop_payload(slot.payload());
             }

@@ -2,19 +2,19 @@
 //!
 //! [`scan`] reads a directory tree, a live sysfs or a recording of one, into plain data: a
 //! [`Scanned`] holds names, modes, contents and links, and no reference to the file system that
-//! they came from. [`load`] puts it into a [`Store`](enodev::Store). [`builtin`] is a small invented tree for machines that have no `/sys`.
+//! they came from. [`load`] puts it into a [`Store`](enodev::Store). [`builtin`] is a small invented
+//! tree for machines that have no `/sys`. [`storm`] unplugs devices of a tree while others read them.
 //!
 //! ```
-//! use enodev_sysfs::{Content, Found};
+//! use enodev::Store;
+//! use enodev_sysfs::{Imported, load};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let tree = enodev_sysfs::builtin();
+//! let store = Store::new()?;
+//! load(&store, &enodev_sysfs::builtin(), |_, dir| Imported::new(dir))?;
 //! // The path leads through a link: `class/net/weir0` stands for the device under `devices`.
-//! let Found::Attribute { dir, attribute } = tree.find("class/net/weir0/mtu")? else {
-//!     return Err("mtu is an attribute".into());
-//! };
-//! let mtu = &tree.dirs[dir].attributes[attribute];
-//! assert!(matches!(&mtu.content, Content::Bytes(bytes) if **bytes == *b"1500\n"));
+//! let nic = store.lookup("class/net/weir0")?;
+//! assert_eq!(store.read(nic, "mtu")?, b"1500\n");
 //! # Ok(())
 //! # }
 //! ```
@@ -29,8 +29,8 @@ mod load;
 pub mod storm;
 
 pub use builtin::builtin;
-pub use load::{Answers, Imported, Link, Loaded, Loader, load};
+pub use load::{Answers, Imported, Link, LoadError, Loaded, load};
 pub use scan::{
-    Content, DEPTH_MAX, Dir, ENTRIES_MAX, FindError, Found, Progress, ScanError, ScanOptions, Scanned,
-    ScannedAttribute, ScannedLink, SkipKind, Skipped, Tally, Unread, scan,
+    Content, DEPTH_MAX, Dir, ENTRIES_MAX, Progress, ScanError, ScanOptions, Scanned, ScannedAttribute, ScannedLink,
+    SkipKind, Skipped, Tally, Unread, scan,
 };

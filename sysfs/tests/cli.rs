@@ -46,7 +46,7 @@ fn tree_shows_everything_and_says_nothing_else() {
         text(&output.stdout),
         "./
   class/
-    disk -> ../devices/disk
+    disk -> /devices/disk
   devices/
     disk/
       reset  write-only
@@ -59,7 +59,8 @@ fn tree_shows_everything_and_says_nothing_else() {
 #[test]
 fn tree_shows_the_part_that_a_path_names() {
     let temp = tree();
-    for path in ["devices/disk", "class/disk", "/sys/devices/disk"] {
+    let below_source = temp.path().canonicalize().unwrap().join("sys/devices/disk");
+    for path in ["devices/disk", "class/disk", "/sys/devices/disk", below_source.to_str().unwrap()] {
         let output = run([OsStr::new("tree"), temp.path().as_os_str(), OsStr::new(path)]);
         assert_eq!(output.status.code(), Some(0));
         assert_eq!(text(&output.stdout), "disk/\n  reset  write-only\n  size  4 bytes\n");
@@ -72,8 +73,37 @@ fn tree_counts_what_it_leaves_out() {
     fs::write(temp.path().join("sys/class/big"), vec![0; (8 << 20) + 1]).unwrap();
     let output = run([OsStr::new("tree"), temp.path().as_os_str()]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).contains("    big  too large\n"));
-    assert_eq!(text(&output.stderr), "enodev: left out or left unread: 1 too large (class/big)\n");
+    assert!(text(&output.stdout).contains("    big  EACCES\n"));
+    let note = "enodev: left out or left unread: 1 too large (class/big)\n";
+    assert_eq!(text(&output.stderr), note);
+    let output = run([OsStr::new("cat"), temp.path().as_os_str(), OsStr::new("class/big")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "");
+    assert_eq!(text(&output.stderr), format!("{note}enodev: class/big: Permission denied (os error 13)\n"));
+}
+
+#[test]
+fn tree_counts_links_that_lead_to_no_directory_and_attributes_of_the_root() {
+    let temp = tree();
+    let sys = temp.path().join("sys");
+    for (name, target) in [("gone", "../devices/tape"), ("size", "../devices/disk/size"), ("self", "self")] {
+        symlink(target, sys.join("class").join(name)).unwrap();
+    }
+    fs::write(sys.join("version"), "1\n").unwrap();
+    let output = run([OsStr::new("tree"), temp.path().as_os_str()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).starts_with("./\n  class/\n    disk -> /devices/disk\n  devices/\n"));
+    assert_eq!(
+        text(&output.stderr),
+        "enodev: left out or left unread: links that lead to no directory: 3; attributes of the root itself: 1\n"
+    );
+    let output = run([OsStr::new("cat"), temp.path().as_os_str(), OsStr::new("version")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).ends_with("enodev: version: left out: the root of a store has no attributes\n"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -159,9 +189,10 @@ fn help_and_version_are_no_failures() {
 #[test]
 fn a_reader_of_the_output_that_leaves_early_is_no_failure() {
     let temp = TempDir::new().unwrap();
+    fs::create_dir(temp.path().join("devices")).unwrap();
     // More than a pipe holds, so that the command has to notice.
     for n in 0..1000 {
-        fs::write(temp.path().join(format!("{n:0>200}")), "").unwrap();
+        fs::write(temp.path().join(format!("devices/{n:0>200}")), "").unwrap();
     }
     let mut command = enodev([OsStr::new("tree"), temp.path().as_os_str()]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

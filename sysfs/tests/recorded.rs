@@ -1,45 +1,18 @@
 //! Scans of real trees: recordings of machines, and the machine that the test runs on.
 //!
-//! The recordings are taken from the folder that `ENODEV_INPUTS` names. What a scan says of one is
-//! compared with what the standard library reads from the same files.
+//! What a scan says of a recording is compared with what the standard library reads from the same
+//! files.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by panicking")]
+
+mod recordings;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use enodev_sysfs::{Content, ScanOptions, Scanned, ScannedLink, SkipKind, Unread, scan};
-use tempfile::TempDir;
-
-fn scanned(source: &Path) -> Scanned {
-    scan(source, &ScanOptions::default(), &mut |_| ()).unwrap()
-}
-
-/// All archives below `folder`.
-fn archives(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(archives(&path));
-        } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains(".tar.")) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-/// The folder in which an archive unpacked into `temp` has its `sys`.
-fn source(temp: &Path) -> PathBuf {
-    if temp.join("sys").is_dir() {
-        return temp.to_owned();
-    }
-    let top = fs::read_dir(temp).unwrap().map(|entry| entry.unwrap().path());
-    top.into_iter().find(|path| path.join("sys").is_dir()).expect("a folder with sys in it")
-}
+use enodev_sysfs::{Content, Scanned, ScannedLink, SkipKind, Unread};
+use recordings::scanned;
 
 /// One entry of a tree, in a form that both sides can give.
 #[derive(Debug, PartialEq)]
@@ -104,29 +77,17 @@ fn entries(tree: Scanned) -> BTreeMap<String, Entry> {
 
 #[test]
 fn a_recorded_machine_is_read_as_its_files_are() {
-    let Some(inputs) = std::env::var_os("ENODEV_INPUTS") else {
-        eprintln!("skipped: recorded trees: ENODEV_INPUTS is not set");
-        return;
-    };
-    let archives = archives(Path::new(&inputs));
-    assert!(archives.len() > 30, "{} archives", archives.len());
-    for archive in archives {
-        // In memory where there is such a place: these are 70,000 small files.
-        let temp = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-        let mut tar = Command::new("tar");
-        tar.arg("-xf").arg(&archive).arg("-C").arg(temp.path());
-        assert!(tar.status().unwrap().success(), "{}", archive.display());
-        let tree = scanned(&source(temp.path()));
-        assert!(tree.skipped.is_empty(), "{}: {}", archive.display(), tree.skipped);
-        assert!(tree.attributes_len() > 0, "{}", archive.display());
+    recordings::each(|archive, tree| {
+        assert!(tree.skipped.is_empty(), "{archive}: {}", tree.skipped);
+        assert!(tree.attributes_len() > 0, "{archive}");
         let mut plain = BTreeMap::new();
         read_plainly(&tree.root, &tree.root, &mut plain);
         for (path, entry) in entries(tree) {
             let expected = plain.remove(&path);
-            assert_eq!(Some(entry), expected, "{}: {path}", archive.display());
+            assert_eq!(Some(entry), expected, "{archive}: {path}");
         }
-        assert_eq!(plain, BTreeMap::new(), "{}: not found", archive.display());
-    }
+        assert_eq!(plain, BTreeMap::new(), "{archive}: not found");
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use common::{attribute, bytes, dir, link, paths, scanned, temp, write};
-use enodev_sysfs::{FindError, Progress, ScanOptions, scan};
+use enodev_sysfs::{Progress, ScanOptions, scan};
 
 #[test]
 fn a_folder_that_holds_sys_stands_for_the_tree_in_it() {
@@ -151,7 +151,6 @@ fn a_chain_of_40_links_arrives_and_one_of_41_does_not() {
     let resolved = |name| link(&tree.dirs[0], name).resolved.as_deref();
     assert_eq!(resolved("link40"), Some("end"));
     assert_eq!(resolved("link41"), None);
-    assert_eq!(tree.find("link41"), Err(FindError::Loop));
     // The kernel says the same.
     assert!(fs::metadata(temp.path().join("link40")).is_ok());
     assert!(fs::metadata(temp.path().join("link41")).is_err());

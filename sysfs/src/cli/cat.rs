@@ -2,50 +2,52 @@
 
 use std::io::{self, Write};
 
-use enodev_sysfs::{Content, Found, ScannedAttribute};
+use enodev::{Errno, KobjectHandle, Store};
 
+use super::Failure;
 use super::args::CatArgs;
-use super::tree::unread_text;
-use super::{Failure, source};
+use super::import::{Found, Import, is_write_only};
 
 /// Prints the attribute that `args` name.
 pub(crate) fn run(args: &CatArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let tree = source::read(Some(&args.source))?;
-    let failure = |cause: String| Failure::Path { path: args.path.clone(), cause };
-    let found = tree.find(&args.path).map_err(|cause| failure(cause.to_string()))?;
-    let Found::Attribute { dir, attribute } = found else {
-        return Err(failure("is a directory".to_owned()));
+    let import = Import::read(Some(&args.source))?;
+    let content = match import.find(&args.path)? {
+        Found::Object(_) => Err("is a directory".to_owned()),
+        Found::Attribute(object, name) => content(import.store(), object, name),
     };
-    let bytes = content(&tree.dirs[dir].attributes[attribute]).map_err(failure)?;
-    out.write_all(bytes)?;
+    let bytes = content.map_err(|cause| {
+        // Why an attribute cannot be read may be that the scan has not.
+        import.note_what_is_left();
+        Failure::Path { path: args.path.clone(), cause }
+    })?;
+    out.write_all(&bytes)?;
     Ok(())
 }
 
 /// The bytes that a read gives, or why it gives none.
-fn content(attribute: &ScannedAttribute) -> Result<&[u8], String> {
-    match &attribute.content {
-        Content::Bytes(bytes) => Ok(bytes),
-        Content::Errno(errno) => Err(io::Error::from_raw_os_error(*errno).to_string()),
-        Content::Unread(unread) => Err(format!("not read: {}", unread_text(*unread))),
-    }
+fn content(store: &Store, object: KobjectHandle, name: &str) -> Result<Vec<u8>, String> {
+    store.read(object, name).map_err(|error| match error.errno() {
+        Errno::EACCES if is_write_only(store, object, name) => "not read: write-only".to_owned(),
+        errno => io::Error::from_raw_os_error(errno.raw()).to_string(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enodev_sysfs::Unread;
-
-    fn attribute(content: Content) -> ScannedAttribute {
-        ScannedAttribute { name: "x".to_owned(), mode: 0o444, content, binary: false }
-    }
+    use enodev_sysfs::builtin;
 
     #[test]
     fn an_attribute_gives_its_bytes_or_says_why_not() {
-        let bytes = attribute(Content::Bytes([0, 255].as_slice().into()));
-        assert_eq!(content(&bytes), Ok([0, 255].as_slice()));
-        let cause = content(&attribute(Content::Errno(5))).unwrap_err();
-        assert!(cause.contains("os error 5"), "{cause}");
-        let unread = attribute(Content::Unread(Unread::WriteOnly));
-        assert_eq!(content(&unread), Err("not read: write-only".to_owned()));
+        let import = Import::of(builtin()).unwrap();
+        let content = |path| {
+            let Found::Attribute(object, name) = import.find(path).unwrap() else { panic!("{path} is an attribute") };
+            content(import.store(), object, name)
+        };
+        assert_eq!(content("class/net/weir0/mtu"), Ok(b"1500\n".to_vec()));
+        assert_eq!(content("bus/pci/devices/0000:00:02.0/config").map(|bytes| bytes.len()), Ok(256));
+        let cause = content("class/net/weir0/carrier").unwrap_err();
+        assert!(cause.contains("os error 22"), "{cause}");
+        assert_eq!(content("bus/pci/rescan"), Err("not read: write-only".to_owned()));
     }
 }

@@ -9,6 +9,8 @@ mod source;
 
 mod storm;
 
+mod import;
+
 mod tree;
 
 mod cat;
@@ -28,6 +30,12 @@ pub(crate) enum Failure {
     /// The source cannot be read at all.
     #[error(transparent)]
     Scan(#[from] enodev_sysfs::ScanError),
+    /// The store refused part of the tree.
+    #[error(transparent)]
+    Load(#[from] enodev_sysfs::LoadError),
+    /// The store refused something else.
+    #[error("store: {0}")]
+    Store(#[from] enodev::Error),
     /// A path in the tree is not there, or cannot be printed.
     #[error("{path}: {cause}")]
     Path { path: String, cause: String },

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use rustix::io::Errno;
+use enodev::Errno;
 
 /// Writes a tree, one line for each thing in it, two blanks of indent for each level.
 pub(crate) struct TreeWriter<'a> {
@@ -15,10 +15,10 @@ pub(crate) struct TreeWriter<'a> {
 pub(crate) enum Value {
     /// The length of its content in bytes.
     Size(usize),
-    /// The error number with which it answers.
-    Errno(i32),
-    /// Why it has no content.
-    Unread(&'static str),
+    /// The error with which it answers.
+    Errno(Errno),
+    /// It can only be written.
+    WriteOnly,
 }
 
 impl<'a> TreeWriter<'a> {
@@ -38,7 +38,7 @@ impl<'a> TreeWriter<'a> {
         writeln!(self.out, "{}  {value}", Plain(name))
     }
 
-    /// A link, with its target as written.
+    /// A link, and the path of its target.
     pub(crate) fn link(&mut self, depth: usize, name: &str, target: &str) -> io::Result<()> {
         self.indent(depth)?;
         writeln!(self.out, "{} -> {}", Plain(name), Plain(target))
@@ -54,11 +54,11 @@ impl fmt::Display for Value {
         match *self {
             Self::Size(1) => f.write_str("1 byte"),
             Self::Size(bytes) => write!(f, "{bytes} bytes"),
-            Self::Errno(errno) => match errno_name(errno) {
+            Self::Errno(errno) => match errno.name() {
                 Some(name) => f.write_str(name),
-                None => write!(f, "errno {errno}"),
+                None => write!(f, "errno {}", errno.raw()),
             },
-            Self::Unread(why) => f.write_str(why),
+            Self::WriteOnly => f.write_str("write-only"),
         }
     }
 }
@@ -77,31 +77,6 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// The names of the errors with which real attributes answer.
-fn errno_name(errno: i32) -> Option<&'static str> {
-    const NAMES: [(Errno, &str); 18] = [
-        (Errno::PERM, "EPERM"),
-        (Errno::NOENT, "ENOENT"),
-        (Errno::IO, "EIO"),
-        (Errno::NXIO, "ENXIO"),
-        (Errno::AGAIN, "EAGAIN"),
-        (Errno::NOMEM, "ENOMEM"),
-        (Errno::ACCESS, "EACCES"),
-        (Errno::BUSY, "EBUSY"),
-        (Errno::NODEV, "ENODEV"),
-        (Errno::INVAL, "EINVAL"),
-        (Errno::FBIG, "EFBIG"),
-        (Errno::RANGE, "ERANGE"),
-        (Errno::NOSYS, "ENOSYS"),
-        (Errno::NODATA, "ENODATA"),
-        (Errno::OVERFLOW, "EOVERFLOW"),
-        (Errno::OPNOTSUPP, "EOPNOTSUPP"),
-        (Errno::TIMEDOUT, "ETIMEDOUT"),
-        (Errno::REMOTEIO, "EREMOTEIO"),
-    ];
-    NAMES.iter().find(|(known, _)| known.raw_os_error() == errno).map(|(_, name)| *name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +89,7 @@ mod tests {
 
     #[test]
     fn an_error_number_without_a_name_is_shown_as_a_number() {
-        assert_eq!(Value::Errno(5).to_string(), "EIO");
-        assert_eq!(Value::Errno(999).to_string(), "errno 999");
+        assert_eq!(Value::Errno(Errno::EIO).to_string(), "EIO");
+        assert_eq!(Value::Errno(Errno::from_raw(999).unwrap()).to_string(), "errno 999");
     }
 }

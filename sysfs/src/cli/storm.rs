@@ -33,7 +33,8 @@ pub(crate) fn run(args: &StormArgs, out: &mut dyn Write) -> Result<(), Failure> 
     } else {
         table(&report, options, out)?;
     }
-    if report.enodev.wrong + report.enodev.unexpected + report.enodev.lingering > 0 {
+    let ours = &report.enodev;
+    if ours.wrong + ours.late + ours.unexpected + ours.lingering > 0 {
         return Err(Failure::Command("the store has broken its promises"));
     }
     Ok(())
@@ -65,6 +66,7 @@ fn json(report: &Report) -> serde_json::Value {
         "reads_imported_errno": ours.reads_imported_errno,
         "unexpected": ours.unexpected,
         "wrong": ours.wrong,
+        "late": ours.late,
         "unplugs": ours.unplugs,
         "replugs": ours.replugs,
         "drain_ns": nanoseconds(ours.drain),
@@ -76,6 +78,7 @@ fn json(report: &Report) -> serde_json::Value {
         "baseline_lingering": theirs.lingering,
         "baseline_unplugs": theirs.unplugs,
         "baseline_wrong": theirs.wrong,
+        "baseline_late": theirs.late,
         "baseline_unexpected": theirs.unexpected,
         "baseline_drain_ns": nanoseconds(theirs.drain),
     })
@@ -100,6 +103,7 @@ fn table(report: &Report, options: Options, out: &mut dyn Write) -> io::Result<(
     row("  ENODEV", &|side| side.reads_enodev.to_string())?;
     row("  the error of the original", &|side| side.reads_imported_errno.to_string())?;
     row("  wrong", &|side| side.wrong.to_string())?;
+    row("  late", &|side| side.late.to_string())?;
     row("  unexpected", &|side| side.unexpected.to_string())?;
     row("subtrees unplugged and replugged", &|side| side.unplugs.to_string())?;
     row("  one unplug, median", &|side| micros(side.drain.p50))?;

@@ -1,68 +1,69 @@
 //! `enodev tree`: a tree, or part of one, as text.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-use enodev_sysfs::{Content, Dir, Found, Scanned, ScannedAttribute, Unread};
+use enodev::{Entry, EntryKind, Errno, KobjectHandle, Store};
 
+use super::Failure;
 use super::args::TreeArgs;
+use super::import::{Found, Import, is_write_only};
 use super::render::{TreeWriter, Value};
-use super::{Failure, note, source};
 
 /// Prints the tree that `args` name.
 pub(crate) fn run(args: &TreeArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let tree = source::read(args.source.as_deref())?;
-    let path = args.path.as_deref().unwrap_or("");
-    let found = tree.find(path).map_err(|cause| Failure::Path { path: path.to_owned(), cause: cause.to_string() })?;
-    print(&tree, found, &mut TreeWriter::new(out))?;
+    let import = Import::read(args.source.as_deref())?;
+    let found = import.find(args.path.as_deref().unwrap_or(""))?;
+    print(import.store(), found, &mut TreeWriter::new(out))?;
     out.flush()?;
-    if !tree.skipped.is_empty() {
-        note(&format!("left out or left unread: {}", tree.skipped));
+    import.note_what_is_left();
+    Ok(())
+}
+
+/// Prints what was found: an attribute alone, an object with all below it.
+fn print(store: &Store, found: Found<'_>, out: &mut TreeWriter<'_>) -> Result<(), Failure> {
+    let object = match found {
+        Found::Object(object) => object,
+        Found::Attribute(object, name) => return Ok(out.attribute(0, name, value(store, object, name))?),
+    };
+    let path = store.path(object)?;
+    let name = path.rsplit('/').next().filter(|name| !name.is_empty());
+    dir(store, object, name.unwrap_or("."), 0, out)
+}
+
+/// Prints an object: its attributes, then its links, then the objects below it. A scan is 64 levels deep at the most.
+fn dir(
+    store: &Store,
+    object: KobjectHandle,
+    name: &str,
+    depth: usize,
+    out: &mut TreeWriter<'_>,
+) -> Result<(), Failure> {
+    out.dir(depth, name)?;
+    let (depth, entries) = (depth + 1, store.list(object)?);
+    for Entry { name, kind } in &entries {
+        if let EntryKind::Attribute { .. } = kind {
+            out.attribute(depth, name, value(store, object, name))?;
+        }
+    }
+    for Entry { name, kind } in &entries {
+        if let EntryKind::Link(target) = kind {
+            out.link(depth, name, &store.path(*target)?)?;
+        }
+    }
+    for Entry { name, kind } in &entries {
+        if let EntryKind::Object(below) = kind {
+            dir(store, *below, name, depth, out)?;
+        }
     }
     Ok(())
 }
 
-/// Prints what was found: an attribute alone, a directory with all below it.
-fn print(tree: &Scanned, found: Found, out: &mut TreeWriter<'_>) -> io::Result<()> {
-    let index = match found {
-        Found::Dir(index) => index,
-        Found::Attribute { dir, attribute } => {
-            let attribute = &tree.dirs[dir].attributes[attribute];
-            return out.attribute(0, &attribute.name, value(attribute));
-        }
-    };
-    let depth_of = |dir: &Dir| {
-        if dir.path.is_empty() { 0 } else { 1 + dir.path.matches('/').count() }
-    };
-    let base = depth_of(&tree.dirs[index]);
-    for dir in tree.subtree(index) {
-        let depth = depth_of(dir) - base;
-        out.dir(depth, if dir.path.is_empty() { "." } else { &dir.name })?;
-        for attribute in &dir.attributes {
-            out.attribute(depth + 1, &attribute.name, value(attribute))?;
-        }
-        for link in &dir.links {
-            out.link(depth + 1, &link.name, &link.target)?;
-        }
-    }
-    Ok(())
-}
-
-fn value(attribute: &ScannedAttribute) -> Value {
-    match &attribute.content {
-        Content::Bytes(bytes) => Value::Size(bytes.len()),
-        Content::Errno(errno) => Value::Errno(*errno),
-        Content::Unread(unread) => Value::Unread(unread_text(*unread)),
-    }
-}
-
-/// A word or two on why there is no content.
-pub(super) fn unread_text(unread: Unread) -> &'static str {
-    match unread {
-        Unread::WriteOnly => "write-only",
-        Unread::Private => "private",
-        Unread::Refused => "refused",
-        Unread::TooLarge => "too large",
-        _ => "not read",
+/// What to say of an attribute: what reading it gives.
+fn value(store: &Store, object: KobjectHandle, name: &str) -> Value {
+    match store.read(object, name).map_err(|error| error.errno()) {
+        Ok(bytes) => Value::Size(bytes.len()),
+        Err(Errno::EACCES) if is_write_only(store, object, name) => Value::WriteOnly,
+        Err(errno) => Value::Errno(errno),
     }
 }
 
@@ -73,9 +74,9 @@ mod tests {
 
     /// What `enodev tree` prints of the builtin tree from `path` on.
     fn printed(path: &str) -> String {
-        let tree = builtin();
+        let import = Import::of(builtin()).unwrap();
         let mut out = Vec::new();
-        print(&tree, tree.find(path).unwrap(), &mut TreeWriter::new(&mut out)).unwrap();
+        print(import.store(), import.find(path).unwrap(), &mut TreeWriter::new(&mut out)).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -87,17 +88,17 @@ mod tests {
   drivers_autoprobe  2 bytes
   rescan  write-only
   devices/
-    0000:00:02.0 -> ../../../devices/pci0000:00/0000:00:02.0
-    0000:00:05.0 -> ../../../devices/pci0000:00/0000:00:05.0
+    0000:00:02.0 -> /devices/pci0000:00/0000:00:02.0
+    0000:00:05.0 -> /devices/pci0000:00/0000:00:05.0
   drivers/
     tarn/
       bind  write-only
       unbind  write-only
-      0000:00:02.0 -> ../../../../devices/pci0000:00/0000:00:02.0
+      0000:00:02.0 -> /devices/pci0000:00/0000:00:02.0
     weir/
       bind  write-only
       unbind  write-only
-      0000:00:05.0 -> ../../../../devices/pci0000:00/0000:00:05.0
+      0000:00:05.0 -> /devices/pci0000:00/0000:00:05.0
 "
         );
     }
@@ -106,6 +107,8 @@ mod tests {
     fn an_attribute_alone_is_one_line_and_links_on_the_way_are_followed() {
         assert_eq!(printed("class/net/weir0/carrier"), "carrier  EINVAL\n");
         assert_eq!(printed("class/net/weir0/ifalias"), "ifalias  0 bytes\n");
+        assert_eq!(printed("bus/pci/rescan"), "rescan  write-only\n");
+        assert_eq!(printed("bus/pci/devices/0000:00:02.0/config"), "config  256 bytes\n");
     }
 
     #[test]

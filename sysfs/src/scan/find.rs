@@ -1,41 +1,19 @@
-//! Paths within a tree: where a path or the target of a link arrives.
+//! Where the targets of links arrive.
 
 use super::tree::{Dir, ScannedAttribute, join};
 
-/// Links followed for one path before it counts as a circle; the kernel's own number.
+/// Links followed for one target before it counts as a circle; the kernel's own number.
 const LINKS_MAX: usize = 40;
 
-/// What a path names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A directory: its index in [`Scanned::dirs`](super::Scanned::dirs).
+/// Where a target arrives, as places in the tree.
+#[derive(Clone, Copy)]
+enum Found {
     Dir(usize),
-    /// An attribute.
-    Attribute {
-        /// Index of its directory in [`Scanned::dirs`](super::Scanned::dirs).
-        dir: usize,
-        /// Index in [`Dir::attributes`].
-        attribute: usize,
-    },
-}
-
-/// Why a path names nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FindError {
-    /// A component is missing, or the path leads out of the tree (ENOENT).
-    #[error("no such directory or attribute")]
-    NotFound,
-    /// An attribute stands in the middle of the path (ENOTDIR).
-    #[error("not a directory")]
-    NotADirectory,
-    /// The links on the way go round in a circle, or are more than 40 (ELOOP).
-    #[error("too many links")]
-    Loop,
+    Attribute { dir: usize, attribute: usize },
 }
 
 /// The tree, indexed by names.
-pub(super) struct Paths<'a> {
+struct Paths<'a> {
     dirs: &'a [Dir],
     /// For each directory those in it, in order of their names.
     children: Vec<Vec<usize>>,
@@ -44,7 +22,7 @@ pub(super) struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    pub(super) fn new(dirs: &'a [Dir], prefixes: &'a [&'a str]) -> Self {
+    fn new(dirs: &'a [Dir], prefixes: &'a [&'a str]) -> Self {
         let mut children = vec![Vec::new(); dirs.len()];
         for (index, dir) in dirs.iter().enumerate() {
             if let Some(siblings) = dir.parent.and_then(|parent| children.get_mut(parent)) {
@@ -54,62 +32,43 @@ impl<'a> Paths<'a> {
         Self { dirs, children, prefixes }
     }
 
-    /// What `path` names, from the root. A leading slash means the root too.
-    pub(super) fn find(&self, path: &str) -> Result<Found, FindError> {
-        self.resolve(0, self.below_root(path).unwrap_or(path), 0)
-    }
-
-    /// What the target of a link in the directory `dir` names.
-    fn target(&self, dir: usize, target: &str) -> Result<Found, FindError> {
-        let (start, rest) = self.start(dir, target)?;
-        self.resolve(start, rest, 1)
-    }
-
-    /// Where a link's target begins, and what is left of it from there.
-    fn start<'t>(&self, dir: usize, target: &'t str) -> Result<(usize, &'t str), FindError> {
-        if target.starts_with('/') {
-            let rest = self.below_root(target).ok_or(FindError::NotFound)?;
-            return Ok((0, rest));
-        }
-        Ok((dir, target))
-    }
-
-    /// The rest of an absolute path that leads into the tree.
-    fn below_root<'t>(&self, path: &'t str) -> Option<&'t str> {
-        let rests = self.prefixes.iter().filter_map(|prefix| path.strip_prefix(prefix));
-        // "/sysfoo" does not lie in "/sys".
-        rests.into_iter().find(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    /// What `path` names from the directory `start` on, when `links` have been followed before.
-    fn resolve(&self, start: usize, path: &str, links: usize) -> Result<Found, FindError> {
-        let mut at = start;
-        let mut links = links;
+    /// What the target of a link in the directory `dir` names, if anything: it may dangle, lead out of the tree, or go
+    /// round in a circle.
+    fn target(&self, dir: usize, target: &str) -> Option<Found> {
+        let (mut at, rest) = self.start(dir, target)?;
+        let mut links = 1;
         // Components still to go, the next one last.
-        let mut todo: Vec<&str> = components(path).collect();
+        let mut todo: Vec<&str> = components(rest).collect();
         while let Some(name) = todo.pop() {
-            let dir = self.dirs.get(at).ok_or(FindError::NotFound)?;
+            let dir = self.dirs.get(at)?;
             if name == ".." {
-                at = dir.parent.ok_or(FindError::NotFound)?;
+                at = dir.parent?;
             } else if let Some(child) = self.child(at, name) {
                 at = child;
             } else if let Ok(n) = dir.links.binary_search_by(|link| link.name.as_str().cmp(name)) {
                 links += 1;
                 if links > LINKS_MAX {
-                    return Err(FindError::Loop);
+                    return None;
                 }
                 let (next, rest) = self.start(at, &dir.links[n].target)?;
                 at = next;
                 todo.extend(components(rest));
-            } else if let Some(attribute) = attribute(dir, name) {
-                let last = todo.is_empty();
-                let found = Found::Attribute { dir: at, attribute };
-                return if last { Ok(found) } else { Err(FindError::NotADirectory) };
             } else {
-                return Err(FindError::NotFound);
+                let found = Found::Attribute { dir: at, attribute: attribute(dir, name)? };
+                // An attribute in the middle of a target is no directory.
+                return todo.is_empty().then_some(found);
             }
         }
-        Ok(Found::Dir(at))
+        Some(Found::Dir(at))
+    }
+
+    /// Where a link's target begins, and what is left of it from there.
+    fn start<'t>(&self, dir: usize, target: &'t str) -> Option<(usize, &'t str)> {
+        if !target.starts_with('/') {
+            return Some((dir, target));
+        }
+        let mut rests = self.prefixes.iter().filter_map(|prefix| below(prefix, target));
+        rests.next().map(|rest| (0, rest))
     }
 
     fn child(&self, dir: usize, name: &str) -> Option<usize> {
@@ -129,6 +88,11 @@ impl<'a> Paths<'a> {
     }
 }
 
+/// The rest of `path` below `prefix`. "/sysfoo" does not lie below "/sys".
+pub(super) fn below<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The components of a path, last one first. `.` and empty ones say nothing.
 fn components(path: &str) -> impl Iterator<Item = &str> {
     path.rsplit('/').filter(|name| !matches!(*name, "" | "."))
@@ -146,7 +110,7 @@ pub(super) fn resolve_links(dirs: &mut [Dir], prefixes: &[&str]) {
     let resolved: Vec<Vec<Option<String>>> = (0..)
         .zip(paths.dirs)
         .map(|(at, dir)| {
-            let arrive = |target: &str| paths.target(at, target).ok().map(|it| paths.path(it));
+            let arrive = |target: &str| paths.target(at, target).map(|it| paths.path(it));
             dir.links.iter().map(|link| arrive(&link.target)).collect()
         })
         .collect();
@@ -160,7 +124,6 @@ pub(super) fn resolve_links(dirs: &mut [Dir], prefixes: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::super::{Draft, Scanned};
-    use super::*;
 
     fn tree() -> Scanned {
         let mut draft = Draft::default();
@@ -176,6 +139,9 @@ mod tests {
         draft.link("class", "ping", "pong");
         draft.link("class", "pong", "ping");
         draft.link("class", "gone", "../devices/tape");
+        draft.link("class", "through", "../devices/disk/size/x");
+        draft.link("class", "rooted", "/sys/devices//disk/./size");
+        draft.link("class", "round", "here/here/../devices/../class/again/size");
         draft.finish()
     }
 
@@ -190,52 +156,41 @@ mod tests {
         assert_eq!(resolved(&tree, "again"), Some("devices/disk"));
         assert_eq!(resolved(&tree, "absolute"), Some("devices"));
         assert_eq!(resolved(&tree, "here"), Some("class"));
-        assert_eq!(resolved(&tree, "size"), Some("devices/disk/size"));
+        for name in ["size", "rooted", "round"] {
+            assert_eq!(resolved(&tree, name), Some("devices/disk/size"), "{name}");
+        }
     }
 
     #[test]
     fn a_link_that_dangles_leaves_the_tree_or_circles_resolves_to_nothing() {
         let tree = tree();
-        for name in ["far", "sysfoo", "up", "ping", "pong", "gone"] {
+        for name in ["far", "sysfoo", "up", "ping", "pong", "gone", "through"] {
             assert_eq!(resolved(&tree, name), None, "{name}");
         }
     }
 
     #[test]
-    fn a_path_is_found_in_every_way_of_writing_it() {
-        let tree = tree();
-        let size = tree.find("devices/disk/size");
-        assert!(matches!(size, Ok(Found::Attribute { attribute: 0, .. })));
-        for path in [
-            "/devices/disk/size",
-            "/sys/devices/disk/size",
-            "./devices//disk/size",
-            "devices/../class/block/disk/size",
-            "class/here/here/again/size",
-        ] {
-            assert_eq!(tree.find(path), size, "{path}");
-        }
-        assert_eq!(tree.find(""), Ok(Found::Dir(0)));
-        assert_eq!(tree.find("/"), Ok(Found::Dir(0)));
-        assert_eq!(tree.find("/sys"), Ok(Found::Dir(0)));
-    }
-
-    #[test]
-    fn a_path_that_names_nothing_says_why() {
-        let tree = tree();
-        assert_eq!(tree.find("devices/tape"), Err(FindError::NotFound));
-        assert_eq!(tree.find("../x"), Err(FindError::NotFound));
-        assert_eq!(tree.find("devices/disk/size/x"), Err(FindError::NotADirectory));
-        assert_eq!(tree.find("class/ping"), Err(FindError::Loop));
-    }
-
-    #[test]
     fn a_subtree_is_a_directory_and_all_below_it() {
         let tree = tree();
-        let Ok(Found::Dir(class)) = tree.find("class") else { panic!("class is a directory") };
-        let paths = |at| tree.subtree(at).iter().map(|dir| dir.path.as_str()).collect::<Vec<_>>();
-        assert_eq!(paths(class), ["class", "class/block"]);
-        assert_eq!(paths(0), ["", "class", "class/block", "devices", "devices/disk"]);
-        assert_eq!(paths(5), Vec::<&str>::new());
+        let paths: Vec<_> = tree.dirs.iter().map(|dir| dir.path.as_str()).collect();
+        assert_eq!(paths, ["", "class", "class/block", "devices", "devices/disk"]);
+        let lengths: Vec<_> = (0..6).map(|at| tree.subtree_len(at)).collect();
+        assert_eq!(lengths, [5, 2, 1, 2, 1, 0]);
+    }
+
+    #[test]
+    fn a_path_may_begin_with_what_stands_for_the_root() {
+        let mut tree = tree();
+        assert_eq!(tree.below_root("/sys/devices"), "/devices");
+        assert_eq!(tree.below_root("/sys"), "");
+        for path in ["", "devices", "/devices", "sys", "/sysfoo/devices"] {
+            assert_eq!(tree.below_root(path), path);
+        }
+        tree.root = "/tmp/recorded".into();
+        assert_eq!(tree.below_root("/tmp/recorded/devices"), "/devices");
+        assert_eq!(tree.below_root("/sys/devices"), "/devices");
+        // A live tree need not be the whole of `/sys`.
+        tree.live = true;
+        assert_eq!(tree.below_root("/sys/devices"), "/sys/devices");
     }
 }

@@ -1,5 +1,7 @@
 //! What must not be read from a running kernel.
 
+use super::find::below;
+
 /// Parts of sysfs that a scan stays out of.
 ///
 /// `kernel/debug` and `kernel/tracing` hold files that act when they are read, and mount
@@ -14,9 +16,7 @@ const DENIED_NAMES: [&str; 1] = ["hot_add"];
 /// Whether the entry at `path`, counted from where sysfs is mounted, is left out.
 pub(super) fn is_denied(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let within =
-        |denied: &&str| path.strip_prefix(*denied).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    DENIED_NAMES.contains(&name) || DENIED.iter().any(within)
+    DENIED_NAMES.contains(&name) || DENIED.iter().any(|denied| below(denied, path).is_some())
 }
 
 /// Whether `name` is that of a window onto a PCI device's registers: `resource0`, `resource2_wc`.

@@ -11,7 +11,6 @@ mod skipped;
 pub use skipped::{SkipKind, Skipped, Tally};
 
 mod find;
-pub use find::{FindError, Found};
 
 mod root;
 

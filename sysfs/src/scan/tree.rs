@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Skipped;
-use super::find::{FindError, Found, Paths};
+use super::find::below;
 
 /// A directory tree as a scan found it.
 #[derive(Clone, Debug)]
@@ -31,13 +31,7 @@ impl Scanned {
         self.dirs.iter().map(|dir| dir.links.len()).sum()
     }
 
-    /// The directory at `index` and all below it: a part of [`Scanned::dirs`]. Empty where there
-    /// is no such directory.
-    pub fn subtree(&self, index: usize) -> &[Dir] {
-        self.dirs.get(index..index + self.subtree_len(index)).unwrap_or_default()
-    }
-
-    /// How many directories [`Scanned::subtree`] has.
+    /// How many directories the one at `index` and all below it are: they lie one after the other in [`Scanned::dirs`].
     pub(crate) fn subtree_len(&self, index: usize) -> usize {
         let Some(rest) = self.dirs.get(index..) else {
             return 0;
@@ -48,24 +42,16 @@ impl Scanned {
         rest.len().min(1 + below.count())
     }
 
-    /// Finds what `path` names, following links on the way and at its end.
+    /// A path without what stands for the tree's root in it: an absolute path may be written as it is on the machine that has
+    /// the tree, with [`Scanned::root`] in front, or `/sys` where the tree is not live.
     ///
-    /// `path` is relative to the root of the tree. One that begins with a slash may also be
-    /// written as it is on the machine that has the tree: with [`Scanned::root`], or `/sys` for a
-    /// recorded one, in front.
-    ///
-    /// Each call builds an index of the whole tree; it suits a single question, not a loop.
-    ///
-    /// # Errors
-    ///
-    /// [`FindError::NotFound`] where a component is missing or leads out of the tree,
-    /// [`FindError::NotADirectory`] where an attribute stands in the middle of the path,
-    /// [`FindError::Loop`] after 40 links.
-    pub fn find(&self, path: &str) -> Result<Found, FindError> {
+    /// ```
+    /// assert_eq!(enodev_sysfs::builtin().below_root("/sys/class/net"), "/class/net");
+    /// ```
+    pub fn below_root<'p>(&self, path: &'p str) -> &'p str {
         let root = self.root.to_str().filter(|root| !root.is_empty());
         let recorded = (!self.live).then_some("/sys");
-        let prefixes: Vec<&str> = root.into_iter().chain(recorded).collect();
-        Paths::new(&self.dirs, &prefixes).find(path)
+        root.into_iter().chain(recorded).find_map(|prefix| below(prefix, path)).unwrap_or(path)
     }
 }
 

@@ -17,15 +17,12 @@ use crate::load::Link;
 pub(super) struct ArcSide<'p> {
     store: ArcStore<Stamped>,
     plan: &'p Plan<'p>,
+    /// By place in the tree, from the root: so this store finds them by one look into its map.
+    paths: Vec<String>,
     /// By place in the tree; directories with the same attributes share a table.
     tables: Vec<Attributes<Stamped>>,
-    /// Changed by the one thread that unplugs.
-    plugged: Mutex<Plugged>,
-}
-
-struct Plugged {
-    incarnation: u64,
-    alive: Vec<Arc<AtomicUsize>>,
+    /// By unit: how many payloads of its last incarnation are alive. Changed by the one thread that unplugs.
+    alive: Mutex<Vec<Arc<AtomicUsize>>>,
 }
 
 pub(super) enum Target {
@@ -47,34 +44,34 @@ impl Default for Buffer {
 
 impl<'p> ArcSide<'p> {
     pub(super) fn new(plan: &'p Plan<'p>, links: &[Link]) -> Result<Self, SideError> {
-        let alive: Vec<_> = plan.units.iter().map(|_| Arc::<AtomicUsize>::default()).collect();
         let side = Self {
             store: ArcStore::new(),
             plan,
+            paths: plan.tree.dirs.iter().map(|dir| format!("/{}", dir.path)).collect(),
             tables: tables(plan)?,
-            plugged: Mutex::new(Plugged { incarnation: 0, alive }),
+            alive: Mutex::default(),
         };
-        let elsewhere = Arc::default();
+        // The last one counts what is never unplugged.
+        let mut alive: Vec<_> = (0..=plan.units.len()).map(|_| Arc::<AtomicUsize>::default()).collect();
         for index in 1..plan.tree.dirs.len() {
-            let unit = plan.units.iter().position(|unit| unit.dirs().contains(&index));
-            let plugged = side.plugged.lock();
-            let alive = unit.map_or(&elsewhere, |unit| &plugged.alive[unit]);
-            side.register(index, 0, alive)?;
+            side.register(index, 0, &alive[plan.unit_of(index)])?;
         }
         for link in links {
             side.link(link)?;
         }
+        alive.truncate(plan.units.len());
+        *side.alive.lock() = alive;
         Ok(side)
     }
 
     fn path(&self, dir: usize) -> &str {
-        &self.plan.tree.dirs[dir].path
+        &self.paths[dir]
     }
 
     fn register(&self, index: usize, incarnation: u64, alive: &Arc<AtomicUsize>) -> Result<(), SideError> {
         let dir = &self.plan.tree.dirs[index];
         let payload = Stamped::new(&self.plan.contents[index], index, incarnation, alive);
-        let parent = dir.parent.map_or("", |parent| self.path(parent));
+        let parent = dir.parent.map_or("/", |parent| self.path(parent));
         self.store.register(parent, &dir.name, payload, &self.tables[index]).map_err(failed(&dir.path))?;
         Ok(())
     }
@@ -122,12 +119,12 @@ impl Side for ArcSide<'_> {
     type Buffer = Buffer;
 
     fn open(&self, place: &Place, as_file: bool) -> Option<Target> {
-        let dir = &self.plan.tree.dirs[place.dir];
-        let name = &dir.attributes[place.attribute].name;
+        let path = self.path(place.dir);
+        let name = &self.plan.tree.dirs[place.dir].attributes[place.attribute].name;
         if as_file || place.binary {
-            return self.store.open(&dir.path, name).ok().map(Target::File);
+            return self.store.open(path, name).ok().map(Target::File);
         }
-        let node = self.store.get(&dir.path)?;
+        let node = self.store.get(path)?;
         let attribute = node.attributes().position(name)?;
         Some(Target::Handle(Arc::downgrade(&node), attribute))
     }
@@ -154,30 +151,28 @@ impl Side for ArcSide<'_> {
         Ok(())
     }
 
-    fn replug(&self, unit: usize) -> Result<(), SideError> {
-        let alive = Arc::default();
-        let incarnation = {
-            let mut plugged = self.plugged.lock();
-            plugged.incarnation += 1;
-            plugged.incarnation
-        };
-        let unit_plan = &self.plan.units[unit];
-        for index in unit_plan.dirs() {
-            self.register(index, incarnation, &alive)?;
+    fn replug(&self, unit: usize, incarnation: u64) -> Result<(), SideError> {
+        let alive = &mut self.alive.lock()[unit];
+        *alive = Arc::default();
+        let planned = &self.plan.units[unit];
+        for index in planned.dirs() {
+            self.register(index, incarnation, alive)?;
         }
-        for link in &unit_plan.links {
+        for link in &planned.links {
             // In this store links from elsewhere stay, and lead nowhere.
-            if !unit_plan.dirs().contains(&link.dir) {
+            if !planned.dirs().contains(&link.dir) {
                 let _ = self.store.unlink(self.path(link.dir), &link.name);
             }
             self.link(link)?;
         }
-        self.plugged.lock().alive[unit] = alive;
         Ok(())
     }
 
     fn alive(&self, unit: usize) -> usize {
         // Acquire: pairs with the Release of the payloads' ends.
-        self.plugged.lock().alive[unit].load(Ordering::Acquire)
+        self.alive.lock()[unit].load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests;

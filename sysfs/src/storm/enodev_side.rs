@@ -20,7 +20,7 @@ pub(super) struct EnodevSide<'p> {
 
 struct Plugged {
     loaded: Loaded<Stamped>,
-    incarnation: u64,
+    /// By unit: how many payloads of its last incarnation are alive.
     alive: Vec<Arc<AtomicUsize>>,
 }
 
@@ -42,17 +42,15 @@ impl Default for Buffer {
 
 impl<'p> EnodevSide<'p> {
     pub(super) fn new(plan: &'p Plan<'p>) -> Result<Self, SideError> {
-        let failed = |(path, error): (String, Error)| SideError { path, cause: error.to_string() };
-        let store = Store::new().map_err(|error| failed(("store".into(), error)))?;
-        let alive: Vec<_> = plan.units.iter().map(|_| Arc::<AtomicUsize>::default()).collect();
-        let elsewhere = Arc::default();
+        let failed = |error: Error| SideError { path: "store".into(), cause: error.to_string() };
+        let store = Store::new().map_err(failed)?;
+        // The last one counts what is never unplugged.
+        let mut alive: Vec<_> = (0..=plan.units.len()).map(|_| Arc::<AtomicUsize>::default()).collect();
         let loaded = load(&store, plan.tree, |index, _| {
-            let unit = plan.units.iter().position(|unit| unit.dirs().contains(&index));
-            let alive = unit.map_or(&elsewhere, |unit| &alive[unit]);
-            Stamped::new(&plan.contents[index], index, 0, alive)
-        });
-        let loaded = loaded.map_err(failed)?;
-        Ok(Self { store, plan, plugged: Mutex::new(Plugged { loaded, incarnation: 0, alive }) })
+            Stamped::new(&plan.contents[index], index, 0, &alive[plan.unit_of(index)])
+        })?;
+        alive.truncate(plan.units.len());
+        Ok(Self { store, plan, plugged: Mutex::new(Plugged { loaded, alive }) })
     }
 
     fn failed(&self, dir: usize) -> impl Fn(Error) -> SideError + '_ {
@@ -94,23 +92,18 @@ impl Side for EnodevSide<'_> {
         Ok(())
     }
 
-    fn replug(&self, unit: usize) -> Result<(), SideError> {
-        let plugged = &mut *self.plugged.lock();
-        let (tree, objects) = (self.plan.tree, &mut plugged.loaded.objects);
-        plugged.incarnation += 1;
-        let alive = Arc::default();
-        for index in self.plan.units[unit].dirs() {
-            let dir = &tree.dirs[index];
-            let parent = dir.parent.map_or(self.store.root(), |parent| objects[parent]);
-            let payload = Stamped::new(&self.plan.contents[index], index, plugged.incarnation, &alive);
-            let object = plugged.loaded.loader.add(&self.store, parent, dir, payload);
-            objects[index] = object.map_err(self.failed(index))?;
+    fn replug(&self, unit: usize, incarnation: u64) -> Result<(), SideError> {
+        let Plugged { loaded, alive } = &mut *self.plugged.lock();
+        alive[unit] = Arc::default();
+        let planned = &self.plan.units[unit];
+        for index in planned.dirs() {
+            let payload = Stamped::new(&self.plan.contents[index], index, incarnation, &alive[unit]);
+            loaded.register(&self.store, self.plan.tree, index, payload).map_err(self.failed(index))?;
         }
-        for link in &self.plan.units[unit].links {
-            let made = self.store.link(objects[link.dir], &link.name, objects[link.target]);
+        for link in &planned.links {
+            let made = self.store.link(loaded.objects[link.dir], &link.name, loaded.objects[link.target]);
             made.map_err(self.failed(link.dir))?;
         }
-        plugged.alive[unit] = alive;
         Ok(())
     }
 
@@ -119,3 +112,6 @@ impl Side for EnodevSide<'_> {
         self.plugged.lock().alive[unit].load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use enodev::Errno;
 
+use super::era::{Era, Eras};
 use super::plan::{Place, Plan};
 use super::side::Side;
 use super::stamp::take_stamp;
@@ -11,30 +12,53 @@ use super::stamp::take_stamp;
 /// How many handles and open files a reader holds.
 const HELD: usize = 64;
 
+/// Two of so many, a handle and a file, rest between their reads: by then the slot of an object that has left may be another's.
+const REST_EACH: usize = 8;
+/// For so many rounds.
+const REST: u64 = 128;
+
 /// A held one is given back after so many reads, and another taken.
 const READS_EACH: u32 = 256;
+
+/// What an answer was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The bytes that it should be.
+    Right,
+    /// The object was gone, or going.
+    Gone,
+    /// The error that it should be.
+    ImportedErrno,
+    /// None of these: other bytes, another error, or no answer of an object that was there all the time.
+    Unexpected,
+    /// Another object's or incarnation's, or one of a payload that had been dropped.
+    Wrong,
+    /// Of a payload whose removal had returned before it was asked.
+    Late,
+}
 
 /// What a reader has seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
-    pub(super) ok: u64,
-    pub(super) enodev: u64,
-    pub(super) imported_errno: u64,
-    pub(super) unexpected: u64,
-    pub(super) wrong: u64,
+    /// By [`Verdict`].
+    counts: [u64; 6],
 }
 
 impl Seen {
-    pub(super) fn add(&mut self, other: Self) {
-        self.ok += other.ok;
-        self.enodev += other.enodev;
-        self.imported_errno += other.imported_errno;
-        self.unexpected += other.unexpected;
-        self.wrong += other.wrong;
+    fn count(&mut self, verdict: Verdict) {
+        self.counts[verdict as usize] += 1;
+    }
+
+    pub(super) fn of(&self, verdict: Verdict) -> u64 {
+        self.counts[verdict as usize]
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, other)| *count += other);
     }
 
     pub(super) fn reads(&self) -> u64 {
-        self.ok + self.enodev + self.imported_errno + self.unexpected + self.wrong
+        self.counts.iter().sum()
     }
 }
 
@@ -43,7 +67,7 @@ struct Held<T> {
     place: usize,
     as_file: bool,
     target: Option<T>,
-    /// The incarnation that answered first.
+    /// The incarnation that was in when this was opened; where one was just coming or going, the one that answered first.
     incarnation: Option<u64>,
     reads: u32,
 }
@@ -51,22 +75,24 @@ struct Held<T> {
 pub(super) struct Reader<'a, S: Side> {
     side: &'a S,
     plan: &'a Plan<'a>,
+    eras: &'a Eras,
     random: Random,
     buffer: S::Buffer,
     seen: Seen,
 }
 
 impl<'a, S: Side> Reader<'a, S> {
-    pub(super) fn new(side: &'a S, plan: &'a Plan<'a>, seed: u64) -> Self {
-        Self { side, plan, random: Random::new(seed), buffer: S::Buffer::default(), seen: Seen::default() }
+    pub(super) fn new(side: &'a S, plan: &'a Plan<'a>, eras: &'a Eras, seed: u64) -> Self {
+        Self { side, plan, eras, random: Random::new(seed), buffer: S::Buffer::default(), seen: Seen::default() }
     }
 
     /// Reads until told to stop.
     pub(super) fn run(mut self, stop: &AtomicBool) -> Seen {
         let mut held: Vec<_> = (0..HELD).map(|n| self.pick(n % 2 == 1)).collect();
         // Relaxed: nothing else depends on when this is seen.
-        while !stop.load(Ordering::Relaxed) {
-            for held in &mut held {
+        for round in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
+            let resting = if round % REST == 0 { 0 } else { 2 };
+            for held in held.chunks_mut(REST_EACH).flat_map(|held| &mut held[resting..]) {
                 self.read(held);
             }
         }
@@ -80,17 +106,21 @@ impl<'a, S: Side> Reader<'a, S> {
 
     fn read(&mut self, held: &mut Held<S::Target>) {
         let place = &self.plan.places[held.place];
+        let before = self.eras.of(place.unit);
         let Some(target) = &held.target else {
             held.target = self.side.open(place, held.as_file);
-            held.incarnation = None;
+            let after = self.eras.of(place.unit);
+            held.incarnation = before.incarnation().filter(|_| before == after);
+            if held.target.is_none() && held.incarnation.is_some() {
+                self.seen.count(Verdict::Unexpected);
+            }
             return;
         };
-        take_stamp();
         let answer = self.side.read(target, &mut self.buffer);
-        let is_gone = answer == Err(Errno::ENODEV) && place.expect != Err(Errno::ENODEV);
-        judge(place, &mut held.incarnation, answer, &mut self.seen);
+        let verdict = judge(place, &mut held.incarnation, answer, before, || self.eras.of(place.unit));
+        self.seen.count(verdict);
         held.reads += 1;
-        if is_gone {
+        if verdict == Verdict::Gone {
             held.target = None;
         } else if held.reads >= READS_EACH {
             *held = self.pick(held.as_file);
@@ -98,21 +128,31 @@ impl<'a, S: Side> Reader<'a, S> {
     }
 }
 
-/// Counts an answer as what it is.
-fn judge(place: &Place, incarnation: &mut Option<u64>, answer: Result<&[u8], Errno>, seen: &mut Seen) {
-    let stamp = take_stamp();
-    if let Some(stamp) = stamp {
-        let first = *incarnation.get_or_insert(stamp.incarnation);
-        if stamp.poisoned || stamp.dir != place.dir || stamp.incarnation != first {
-            seen.wrong += 1;
-            return;
-        }
+/// Says what an answer was that was asked for at the era `before`. Takes the stamp, so that there is none before the next read.
+fn judge(
+    place: &Place,
+    incarnation: &mut Option<u64>,
+    answer: Result<&[u8], Errno>,
+    before: Era,
+    after: impl FnOnce() -> Era,
+) -> Verdict {
+    let Some(stamp) = take_stamp() else {
+        // No payload has been asked. An incarnation that is still in has been there all the time.
+        let is_there = incarnation.is_some() && after().incarnation() == *incarnation;
+        let is_gone = answer == Err(Errno::ENODEV) && !is_there;
+        return if is_gone { Verdict::Gone } else { Verdict::Unexpected };
+    };
+    let asked = *incarnation.get_or_insert(stamp.incarnation);
+    if stamp.poisoned || stamp.dir != place.dir || stamp.incarnation != asked {
+        return Verdict::Wrong;
+    }
+    if before.is_after(stamp.incarnation) {
+        return Verdict::Late;
     }
     match (answer, &place.expect) {
-        (Err(Errno::ENODEV), _) if stamp.is_none() => seen.enodev += 1,
-        (Ok(bytes), Ok(expect)) if *bytes == **expect && stamp.is_some() => seen.ok += 1,
-        (Err(errno), Err(expect)) if errno == *expect && stamp.is_some() => seen.imported_errno += 1,
-        _ => seen.unexpected += 1,
+        (Ok(bytes), Ok(expect)) if *bytes == **expect => Verdict::Right,
+        (Err(errno), Err(expect)) if errno == *expect => Verdict::ImportedErrno,
+        _ => Verdict::Unexpected,
     }
 }
 

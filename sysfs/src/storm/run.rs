@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::arc_side::ArcSide;
 use super::enodev_side::EnodevSide;
+use super::era::Eras;
 use super::plan::Plan;
-use super::reader::{Random, Reader, Seen};
+use super::reader::{Random, Reader, Seen, Verdict};
 use super::side::{Side, SideError};
 use super::tally::{Nanoseconds, Times};
 use crate::Scanned;
@@ -47,10 +48,12 @@ pub struct SideReport {
     pub reads_enodev: u64,
     /// Reads that gave the error that the original gave too.
     pub reads_imported_errno: u64,
-    /// Reads that gave anything else.
+    /// Reads that gave anything else, or found the object gone while it was there; look-ups that did so too.
     pub unexpected: u64,
     /// Reads that were answered by another object or incarnation, or by a payload that had been dropped.
     pub wrong: u64,
+    /// Reads that were answered by a payload whose removal had returned before they began.
+    pub late: u64,
     /// Subtrees taken out.
     pub unplugs: u64,
     /// Subtrees put in again.
@@ -85,7 +88,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs a storm on `tree`; `progress` is told, now and then, how much of it is over (0 to 1).
 ///
-/// `None` where the tree has no device or no attribute that can be read.
+/// `None` where the tree has no device with an attribute that can be read.
 ///
 /// # Errors
 ///
@@ -126,20 +129,20 @@ fn storm<S: Side>(
     options: Options,
     progress: impl FnMut(f64),
 ) -> Result<SideReport, SideError> {
-    let (stop, told) = (AtomicBool::new(false), Progress::default());
+    let (stop, told, eras) = (AtomicBool::new(false), Progress::default(), Eras::new(plan.units.len()));
     let begin = Instant::now();
     thread::scope(|scope| {
         let readers: Vec<_> = (1..=options.readers as u64)
-            .map(|seed| (seed, &stop))
-            .map(|(seed, stop)| scope.spawn(move || Reader::new(side, plan, seed).run(stop)))
+            .map(|seed| (seed, &eras, &stop))
+            .map(|(seed, eras, stop)| scope.spawn(move || Reader::new(side, plan, eras, seed).run(stop)))
             .collect();
-        let unplugger = scope.spawn(|| unplug(side, plan, &stop, &told));
+        let unplugger = scope.spawn(|| unplug(side, plan, &eras, &stop, &told));
         let mut report = look_on(begin, options.duration, &told, progress, &|| unplugger.is_finished());
         // Relaxed: nothing else depends on when this is seen.
         stop.store(true, Ordering::Relaxed);
         let mut seen = Seen::default();
         for reader in readers {
-            seen.add(reader.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            seen.add(&reader.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
         let lasted = begin.elapsed();
         report.drain = unplugger.join().unwrap_or_else(|panic| resume_unwind(panic))?.summary();
@@ -148,27 +151,38 @@ fn storm<S: Side>(
         // Relaxed: as above.
         report.lingering = told.lingering.load(Ordering::Relaxed);
         report.replugs = report.unplugs;
-        report.reads_ok = seen.ok;
-        report.reads_enodev = seen.enodev;
-        report.reads_imported_errno = seen.imported_errno;
-        report.unexpected = seen.unexpected;
-        report.wrong = seen.wrong;
+        report.reads_ok = seen.of(Verdict::Right);
+        report.reads_enodev = seen.of(Verdict::Gone);
+        report.reads_imported_errno = seen.of(Verdict::ImportedErrno);
+        report.unexpected = seen.of(Verdict::Unexpected);
+        report.wrong = seen.of(Verdict::Wrong);
+        report.late = seen.of(Verdict::Late);
         report.reads_per_second = seen.reads() as f64 / lasted.as_secs_f64();
         Ok(report)
     })
 }
 
 /// Takes units out and puts them in again, until told to stop.
-fn unplug<S: Side>(side: &S, plan: &Plan<'_>, stop: &AtomicBool, told: &Progress) -> Result<Times, SideError> {
+fn unplug<S: Side>(
+    side: &S,
+    plan: &Plan<'_>,
+    eras: &Eras,
+    stop: &AtomicBool,
+    told: &Progress,
+) -> Result<Times, SideError> {
     let (mut random, mut times) = (Random::new(0), Times::default());
     // Relaxed: nothing else depends on when this is seen.
     while !stop.load(Ordering::Relaxed) {
         let unit = random.below(plan.units.len());
+        eras.advance(unit);
         let begin = Instant::now();
         side.unplug(unit)?;
+        let took = begin.elapsed();
         let lingering = side.alive(unit) as u64;
-        times.add(u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX));
-        side.replug(unit)?;
+        let out = eras.advance(unit);
+        times.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        side.replug(unit, out.next())?;
+        eras.advance(unit);
         // Relaxed: counts for the thread that looks on.
         told.lingering.fetch_add(lingering, Ordering::Relaxed);
         // Relaxed: as above.

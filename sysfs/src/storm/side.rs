@@ -3,6 +3,7 @@
 use enodev::Errno;
 
 use super::plan::Place;
+use crate::LoadError;
 
 /// Why a store could not do its part: the path, and the cause.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,12 @@ pub struct SideError {
     pub path: String,
     /// What the store said.
     pub cause: String,
+}
+
+impl From<LoadError> for SideError {
+    fn from(error: LoadError) -> Self {
+        Self { path: error.path, cause: error.cause.to_string() }
+    }
 }
 
 /// A store in a storm.
@@ -30,8 +37,8 @@ pub(super) trait Side: Sync {
     /// Takes a unit out, returns when the store says that it is out.
     fn unplug(&self, unit: usize) -> Result<(), SideError>;
 
-    /// Puts a unit that was taken out in again.
-    fn replug(&self, unit: usize) -> Result<(), SideError>;
+    /// Puts a unit that was taken out in again, as another incarnation.
+    fn replug(&self, unit: usize, incarnation: u64) -> Result<(), SideError>;
 
     /// How many payloads of the last incarnation of a unit are alive.
     fn alive(&self, unit: usize) -> usize;

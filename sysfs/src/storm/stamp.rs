@@ -100,6 +100,10 @@ impl Answers for Stamped {
         Ok(copy_at(self.answer(index)?, offset, buf))
     }
 
+    fn write(&self, _index: usize, _data: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
     fn write_at(&self, _index: usize, _offset: u64, _data: &[u8]) -> Result<(), Errno> {
         Err(Errno::EROFS)
     }

@@ -1,0 +1,183 @@
+//! What the code of a driver may do while it runs: in a callback, with a guard in hand, and as its payload is dropped.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
+
+use enodev::{DeviceHandle, DeviceType, Errno, Error, KobjectHandle, Store};
+
+use crate::common::{Disk, GONE, Rig, until};
+
+/// A callback that unregisters its own object, or a subtree that it is in, is told EDEADLK, and nothing changes.
+#[test]
+fn a_callback_that_removes_its_own_object_is_edeadlk() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let ty = DeviceType::shared::<()>("suicidal")
+        .wo("delete", |object, _| {
+            let device = object.store().device(object.object())?;
+            Ok(object.store().unregister::<()>(device)?)
+        })
+        .wo("delete_parent", |object, _| {
+            let parent = object.store().parent(object.object())?;
+            object.store().unregister_subtree(parent).map(drop)?;
+            Ok(())
+        });
+    let ty = store.define(ty).unwrap();
+    let bus = rig.add(store.root(), "bus");
+    let object = store.register(bus, "self", ty, ()).unwrap();
+    let below = rig.add(object, "below");
+    let edeadlk = Err(Error::Errno(Errno::EDEADLK));
+    assert_eq!(store.write(object, "delete_parent", b"1"), edeadlk);
+    assert_eq!(store.unregister_subtree(below), Ok(1));
+    assert_eq!(store.write(object, "delete", b"1"), edeadlk);
+    rig.assert_holds(bus, &["self"]);
+    assert_eq!(store.unregister::<()>(object), Ok(()));
+}
+
+#[test]
+fn removing_what_one_holds_a_guard_of_is_refused_and_changes_nothing() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let bus = rig.add(store.root(), "bus");
+    let disk = rig.add(bus, "disk");
+    let guard = store.enter::<Disk>(disk).unwrap();
+    assert_eq!(store.unregister::<Disk>(disk).err(), Some(Error::Inside));
+    assert_eq!(store.unregister_subtree(disk), Err(Error::Inside));
+    assert_eq!(store.unregister_subtree(bus), Err(Error::Inside));
+    assert_eq!(Error::Inside.errno(), Errno::EDEADLK);
+    assert_eq!(guard.name, "disk");
+    rig.assert_holds(bus, &["disk"]);
+    assert_eq!(rig.read(bus, "name"), Ok("bus\n".into()));
+    drop(guard);
+    assert_eq!(store.unregister_subtree(bus), Ok(2));
+}
+
+/// S1-9: a callback adds objects below its own and removes them, and removes objects elsewhere.
+#[test]
+fn a_callback_may_add_and_remove_other_objects() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let (disk_type, world) = (rig.disk, Arc::clone(&rig.world));
+    let payload = Arc::new(move |name: &str| Rig::payload_in(&world, name));
+    let ty = DeviceType::shared::<()>("adapter")
+        .wo("scan", move |adapter, data| {
+            let name = std::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
+            let child = adapter.store().register(adapter.object(), name, disk_type, payload(name))?;
+            adapter.store().link(adapter.object(), "latest", child)?;
+            assert_eq!(adapter.store().read(child, "name")?, [data, b"\n"].concat());
+            Ok(())
+        })
+        .wo("delete", |adapter, data| {
+            let path = std::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
+            let found = adapter.store().lookup(path)?;
+            adapter.store().unregister_subtree(found).map(drop)?;
+            Ok(())
+        });
+    let ty = store.define(ty).unwrap();
+    let adapter = store.register(store.root(), "scsi0", ty, ()).unwrap();
+    let beside = rig.add(store.root(), "beside");
+
+    assert_eq!(store.write(adapter, "scan", b"sda"), Ok(()));
+    rig.assert_holds(adapter, &["latest", "sda"]);
+    assert_eq!(store.write(adapter, "scan", b"sda"), Err(Errno::EEXIST.into()));
+    assert_eq!(store.write(adapter, "scan", b"a/b"), Err(Errno::EINVAL.into()));
+    let sda = store.lookup("/scsi0/latest").unwrap();
+    assert_eq!(store.write(adapter, "delete", b"/scsi0/sda"), Ok(()));
+    assert_eq!(store.write(adapter, "delete", b"/scsi0/sda"), Err(Errno::ENOENT.into()));
+    assert_eq!(store.write(adapter, "delete", b"/beside"), Ok(()));
+    assert!(!store.contains(sda) && !store.contains(beside));
+    rig.assert_holds(adapter, &[]);
+    assert_eq!(rig.dropped(), ["sda", "a/b", "sda", "beside"]);
+}
+
+/// E-6: who is inside any object does not wait for another thread's removal: it would hold that thread up if it is waited
+/// for itself. It is told EBUSY, and ENODEV once that removal is over.
+#[test]
+fn who_is_inside_does_not_wait_for_another_removal() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let [stuck, other] = ["stuck", "other"].map(|name| rig.add(store.root(), name));
+    thread::scope(|scope| {
+        let shut = rig.world.gate.shut();
+        scope.spawn(|| rig.read(stuck, "slow"));
+        rig.world.gate.wait_for(1);
+        let remover = scope.spawn(|| store.unregister_subtree(stuck));
+        until(|| !store.contains(stuck));
+        let guard = store.enter::<Disk>(other).unwrap();
+        assert_eq!(store.unregister_subtree(stuck), Err(Error::Leaving));
+        assert_eq!(store.unregister::<Disk>(stuck).err(), Some(Error::Leaving));
+        assert_eq!(Error::Leaving.errno(), Errno::EBUSY);
+        drop(shut);
+        assert_eq!(remover.join().unwrap(), Ok(1));
+        assert_eq!(store.unregister_subtree(stuck), Err(GONE));
+        drop(guard);
+    });
+}
+
+/// In its drop, uses the store.
+struct Last {
+    store: Weak<Store>,
+    own: Arc<OnceLock<DeviceHandle>>,
+    beside: KobjectHandle,
+    seen: Arc<AtomicUsize>,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let Some(store) = self.store.upgrade() else { return };
+        let own = *self.own.get().unwrap();
+        assert_eq!(store.unregister_subtree(own), Err(Error::Leaving));
+        assert_eq!(store.unregister::<Last>(own).err(), Some(Error::Leaving));
+        assert_eq!(store.create(own, "below"), Err(GONE));
+        assert_eq!(store.unregister_subtree(self.beside), Ok(1));
+        store.create(store.root(), "epitaph").unwrap();
+        self.seen.fetch_add(1, SeqCst);
+    }
+}
+
+/// S1-9: a payload that is dropped by a removal may itself add and remove objects; of its own object it is told at once that
+/// it is leaving.
+#[test]
+fn a_payload_may_use_the_store_as_it_is_dropped() {
+    let store = Arc::new(Store::new().unwrap());
+    let ty = store.define(DeviceType::shared::<Last>("last")).unwrap();
+    let (own, seen) = (Arc::new(OnceLock::new()), Arc::new(AtomicUsize::new(0)));
+    let payload = Last {
+        store: Arc::downgrade(&store),
+        own: Arc::clone(&own),
+        beside: store.create(store.root(), "beside").unwrap(),
+        seen: Arc::clone(&seen),
+    };
+    let object = store.register(store.root(), "last", ty, payload).unwrap();
+    own.set(object).unwrap();
+    assert_eq!(store.unregister_subtree(object), Ok(1));
+    assert_eq!(seen.load(SeqCst), 1);
+    assert_eq!(crate::common::names_in(&store, store.root()), ["epitaph"]);
+}
+
+/// A callback that goes on to read other attributes of its object, and of another, does so; none of that is left when its
+/// object is removed.
+#[test]
+fn a_callback_may_use_attributes_of_its_own_and_other_objects() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let ty = DeviceType::shared::<KobjectHandle>("summary")
+        .ro("about", |other, page| {
+            let name = other.store().read(*other, "name")?;
+            page.put_bytes(&name)
+        })
+        .ro("all", |other, page| {
+            let about = other.store().read(other.object(), "about")?;
+            page.put("about ")?;
+            page.put_bytes(&about)
+        });
+    let ty = store.define(ty).unwrap();
+    let disk = rig.add(store.root(), "sda");
+    let disk_object = store.lookup("/sda").unwrap();
+    let summary = store.register(store.root(), "summary", ty, disk_object).unwrap();
+    assert_eq!(rig.read(summary, "all"), Ok("about sda\n".into()));
+    drop(store.unregister::<Disk>(disk).unwrap());
+    assert_eq!(rig.read(summary, "all"), Err(GONE));
+    assert_eq!(store.unregister::<KobjectHandle>(summary), Ok(disk_object));
+}

@@ -1,0 +1,164 @@
+//! Links: other names for objects.
+
+use std::thread;
+
+use enodev::{AsKobject, EntryKind, Error};
+
+use crate::common::{Disk, GONE, Rig, until};
+
+/// A link is found, listed and walked through; what is reached through it is the target itself.
+#[test]
+fn a_link_leads_to_its_target() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let pci = rig.add(store.root(), "pci0");
+    let disk = rig.add(pci, "disk");
+    let part = rig.add(disk, "part");
+    let block = store.create(store.root(), "block").unwrap();
+    store.link(block, "sda", disk).unwrap();
+    store.link(store.root(), "boot", block).unwrap();
+
+    assert_eq!(store.lookup("/block/sda"), Ok(disk.kobject()));
+    assert_eq!(store.lookup("/boot/sda/part"), Ok(part.kobject()));
+    // The parent of what was reached, not of the link.
+    assert_eq!(store.lookup("/boot/sda/.."), Ok(pci.kobject()));
+    assert_eq!(store.path(store.lookup("/boot/sda").unwrap()), Ok("/pci0/disk".into()));
+    let list = store.list(block).unwrap();
+    assert_eq!(list.len(), 1);
+    assert_eq!(&*list[0].name, "sda");
+    assert_eq!(list[0].kind, EntryKind::Link(disk.kobject()));
+
+    let below = rig.add(store.lookup("/boot/sda").unwrap(), "part2");
+    assert_eq!(store.path(below), Ok("/pci0/disk/part2".into()));
+    store.unlink(block, "sda").unwrap();
+    assert_eq!(store.lookup("/boot/sda"), Err(Error::NotFound));
+    assert_eq!(rig.read(disk, "name"), Ok("disk\n".into()));
+}
+
+#[test]
+fn a_link_is_in_the_way_of_everything_of_its_name_and_they_of_it() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let [bus, disk] = ["bus", "disk"].map(|name| rig.add(store.root(), name));
+    rig.add(bus, "child");
+    store.link(bus, "link", disk).unwrap();
+    for name in ["child", "link", "text"] {
+        assert_eq!(store.link(bus, name, disk), Err(Error::Exists), "{name}");
+        assert_eq!(store.create(bus, name), Err(Error::Exists), "{name}");
+        assert_eq!(rig.try_add(bus, name), Err(Error::Exists), "{name}");
+    }
+    assert_eq!(store.unlink(bus, "child"), Err(Error::NotFound));
+    assert_eq!(store.unlink(bus, "text"), Err(Error::NotFound));
+    store.unlink(bus, "link").unwrap();
+    rig.add(bus, "link");
+    rig.assert_holds(bus, &["child", "link"]);
+}
+
+/// F22: links to an object, from wherever, go with it, and so do those in it; none is left dangling, and the ends that stay
+/// can be linked and removed again.
+#[test]
+fn links_go_with_either_end() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let [a, b, c] = ["a", "b", "c"].map(|name| rig.add(store.root(), name));
+    for (dir, name, target) in [(a, "to-b", b), (b, "to-a", a), (b, "self", b), (c, "one", b), (c, "two", b)] {
+        store.link(dir, name, target).unwrap();
+    }
+    store.link(c, "to-a", a).unwrap();
+    drop(store.unregister::<Disk>(b).unwrap());
+    rig.assert_holds(a, &[]);
+    rig.assert_holds(c, &["to-a"]);
+    for name in ["one", "two"] {
+        assert_eq!(store.lookup(&format!("/c/{name}")), Err(Error::NotFound));
+        assert_eq!(store.unlink(c, name), Err(Error::NotFound));
+        store.link(c, name, a).unwrap();
+    }
+    assert_eq!(store.unregister_subtree(c), Ok(1));
+    // What pointed from `c` does not come back to life as `a` goes.
+    let c = rig.add(store.root(), "c");
+    store.link(c, "one", c).unwrap();
+    drop(store.unregister::<Disk>(a).unwrap());
+    rig.assert_holds(c, &["one"]);
+}
+
+/// The same where both ends, or one, are in a subtree that is removed.
+#[test]
+fn links_in_and_out_of_a_subtree_go_with_it() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let (top, outside) = (rig.add(store.root(), "top"), rig.add(store.root(), "outside"));
+    let [x, y] = ["x", "y"].map(|name| rig.add(top, name));
+    for (dir, name, target) in [(x, "y", y), (y, "x", x), (x, "up", top), (x, "out", outside), (outside, "in", y)] {
+        store.link(dir, name, target).unwrap();
+    }
+    store.link(top, "root", store.root()).unwrap();
+    store.link(store.root(), "short", x).unwrap();
+    assert_eq!(store.unregister_subtree(top), Ok(3));
+    rig.assert_holds(store.root(), &["outside"]);
+    rig.assert_holds(outside, &[]);
+    assert_eq!(store.unregister_subtree(outside), Ok(1));
+    assert!(store.is_empty());
+}
+
+/// E-22: a link to an object that has gone is not good again because another object has taken that one's name.
+#[test]
+fn a_successor_of_the_target_does_not_revive_the_link() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let dir = store.create(store.root(), "dir").unwrap();
+    let old = rig.add(store.root(), "sda");
+    store.link(dir, "disk", old).unwrap();
+    drop(store.unregister::<Disk>(old).unwrap());
+    let new = rig.add(store.root(), "sda");
+    assert_eq!(store.lookup("/dir/disk"), Err(Error::NotFound));
+    rig.assert_holds(dir, &[]);
+    store.link(dir, "disk", new).unwrap();
+    assert_eq!(store.lookup("/dir/disk"), Ok(new.kobject()));
+}
+
+/// While the target leaves, the link to it is neither found nor listed; it can be taken away, and its name is free then.
+#[test]
+fn a_link_to_a_leaving_object_leads_nowhere() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let dir = store.create(store.root(), "dir").unwrap();
+    let [disk, other] = ["sda", "sdb"].map(|name| rig.add(store.root(), name));
+    store.link(dir, "one", disk).unwrap();
+    store.link(dir, "two", disk).unwrap();
+    store.link(disk, "other", other).unwrap();
+    thread::scope(|scope| {
+        let shut = rig.world.gate.shut();
+        scope.spawn(|| rig.read(disk, "slow"));
+        rig.world.gate.wait_for(1);
+        let remover = scope.spawn(|| store.unregister_subtree(disk));
+        until(|| !store.contains(disk));
+        rig.assert_holds(dir, &[]);
+        for path in ["/dir/one", "/dir/two/other"] {
+            assert_eq!(store.lookup(path), Err(Error::NotFound), "{path}");
+        }
+        assert_eq!(store.create(dir, "one"), Err(Error::Exists));
+        assert_eq!(store.unlink(dir, "one"), Ok(()));
+        store.link(dir, "one", other).unwrap();
+        assert_eq!(store.link(dir, "three", disk), Err(GONE));
+        drop(shut);
+        assert_eq!(remover.join().unwrap(), Ok(1));
+    });
+    rig.assert_holds(dir, &["one"]);
+    assert_eq!(store.lookup("/dir/one"), Ok(other.kobject()));
+}
+
+/// A link needs both ends: if either is not there, or is another store's, no trace is left at the other.
+#[test]
+fn a_link_needs_both_ends() {
+    let (rig, foreign) = (Rig::new(), Rig::new());
+    let store = &rig.store;
+    let [disk, gone] = ["disk", "gone"].map(|name| rig.add(store.root(), name));
+    drop(store.unregister::<Disk>(gone).unwrap());
+    for absent in [gone, foreign.add(foreign.store.root(), "disk")] {
+        assert_eq!(store.link(disk, "to", absent), Err(GONE));
+        assert_eq!(store.link(absent, "to", disk), Err(GONE));
+    }
+    rig.assert_holds(disk, &[]);
+    foreign.assert_holds(foreign.store.lookup("/disk").unwrap(), &[]);
+    store.link(disk, "to", disk).unwrap();
+}

@@ -1,0 +1,22 @@
+//! The store as its users see it. Each file is about one topic; `common` is what they share.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+
+mod common;
+
+mod unplug;
+mod operations;
+mod again;
+mod drain;
+mod subtree;
+mod removers;
+mod inside;
+mod payloads;
+mod exclusive;
+mod links;
+mod attributes;
+mod stores;
+mod ending;
+mod paths;
+mod model;
+mod stress;

@@ -1,0 +1,114 @@
+//! Removals that were given up or forgotten half-way.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use enodev_handles::{RemoveError, Stale, Strategy};
+
+use crate::common::{Drops, STRATEGIES, disks, linger, until};
+
+/// A removal that was given up before its drain leaves the object leaving: it is stale for all, nobody can finish the
+/// removal, who asks is told so, and its parts are dropped once, with the arena.
+#[test]
+fn an_abandoned_removal_leaves_the_object_leaving() {
+    let (parts, payloads) = (Drops::default(), Drops::default());
+    let arena = disks(Strategy::Auto);
+    let [handle, other] = [(); 2].map(|()| arena.insert(parts.token(), payloads.token()).unwrap());
+    let mut leaving = arena.leave();
+    leaving.mark(handle).unwrap();
+    drop(leaving);
+
+    assert!(matches!(arena.enter(handle), Err(Stale)));
+    assert!(!arena.contains(handle));
+    assert!(arena.get_leaving(&arena.domain().pin(), handle).is_ok());
+    assert_eq!(arena.join(handle), Err(RemoveError::Leaving));
+    assert_eq!(arena.remove(handle).err(), Some(RemoveError::Leaving));
+    let elsewhere = thread::scope(|scope| scope.spawn(|| arena.remove(handle).err()).join().unwrap());
+    assert_eq!(elsewhere, Some(RemoveError::Leaving));
+    assert_eq!((arena.len(), arena.flush(), payloads.count()), (2, 0, 0));
+
+    drop(arena.remove(other).unwrap());
+    assert_eq!(payloads.count(), 1);
+    drop(arena);
+    assert_eq!((parts.count(), payloads.count()), (2, 2));
+}
+
+/// Giving a removal up does not disturb those who are inside, and ends the waiting of those who wait for it.
+#[test]
+fn giving_a_removal_up_wakes_those_who_wait_for_it() {
+    for strategy in STRATEGIES {
+        let drops = Drops::default();
+        let arena = disks::<(), _>(strategy);
+        let handle = arena.insert((), drops.token()).unwrap();
+        let guard = arena.enter(handle).unwrap();
+        let given_up = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let remover = scope.spawn(|| {
+                let mut leaving = arena.leave();
+                leaving.mark(handle).unwrap();
+                until(|| given_up.load(Ordering::SeqCst));
+                drop(leaving);
+            });
+            until(|| !arena.contains(handle));
+            let waits = scope.spawn(|| (arena.join(handle), given_up.load(Ordering::SeqCst)));
+            linger();
+            given_up.store(true, Ordering::SeqCst);
+            assert_eq!(waits.join().unwrap(), (Err(RemoveError::Leaving), true));
+            remover.join().unwrap();
+        });
+        assert_eq!(drops.count(), 0);
+        drop(guard);
+        drop(arena);
+        assert_eq!(drops.count(), 1);
+    }
+}
+
+/// A slot whose removal was given up is not used again, and the arena goes on with others.
+#[test]
+fn the_slot_of_an_abandoned_removal_is_not_used_again() {
+    let arena = disks::<(), u32>(Strategy::Auto);
+    let handle = arena.insert((), 0).unwrap();
+    let mut leaving = arena.leave();
+    leaving.mark(handle).unwrap();
+    drop(leaving);
+    for name in 1..500 {
+        let next = arena.insert((), name).unwrap();
+        assert_ne!(crate::common::index(next), crate::common::index(handle));
+        assert_eq!(arena.remove(next), Ok(name));
+    }
+    assert_eq!(arena.len(), 1);
+    assert!(!arena.contains(handle));
+}
+
+/// A drained batch that is forgotten leaks what is left in it; nothing of it is dropped twice.
+#[test]
+fn a_forgotten_batch_drops_nothing_twice() {
+    let (parts, payloads) = (Drops::default(), Drops::default());
+    let arena = disks(Strategy::Auto);
+    let handles = [(); 3].map(|()| arena.insert(parts.token(), payloads.token()).unwrap());
+    let mut leaving = arena.leave();
+    handles.iter().for_each(|handle| leaving.mark(*handle).unwrap());
+    let mut quiet = leaving.drain().unwrap();
+    drop(quiet.take());
+    mem::forget(quiet);
+    assert!(handles.iter().all(|handle| !arena.contains(*handle)));
+    assert_eq!((payloads.count(), arena.len()), (1, 3));
+    drop(arena);
+    assert_eq!((parts.count(), payloads.count()), (3, 1));
+}
+
+/// Nor is anything of a batch that is forgotten before its drain, nor of one whose removal has been done.
+#[test]
+fn a_forgotten_removal_drops_nothing_twice() {
+    let (parts, payloads) = (Drops::default(), Drops::default());
+    let arena = disks(Strategy::Auto);
+    let [forgotten, removed, stays] = [(); 3].map(|()| arena.insert(parts.token(), payloads.token()).unwrap());
+    let mut leaving = arena.leave();
+    leaving.mark(forgotten).unwrap();
+    mem::forget(leaving);
+    mem::forget(arena.remove(removed).unwrap());
+    assert!(arena.contains(stays) && !arena.contains(forgotten));
+    drop(arena);
+    assert_eq!((parts.count(), payloads.count()), (3, 1));
+}
