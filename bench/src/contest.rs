@@ -1,10 +1,11 @@
 //! The same reads on different stores, by one thread or several at once.
 
 use std::hint::black_box;
-use std::panic::resume_unwind;
-use std::sync::Barrier;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+mod race;
+
+pub use race::{Race, race};
 
 /// A store that takes part: a number of objects, and a way to read each.
 ///
@@ -68,43 +69,32 @@ pub struct Load {
 /// Divided by `reads` this is what a read costs the thread that does it. A store that scales keeps
 /// it constant while threads are added.
 ///
-/// The threads take the time themselves: where all cores are busy, a thread that waits for them
-/// would wake too late to see them start. Each has read once before it starts, so that what a store
-/// sets up for a new thread is not counted.
+/// Each thread has read once before it starts, so that what a store sets up for a new thread is not
+/// counted.
 ///
 /// # Panics
 ///
 /// If a read panics.
 pub fn run<C: Contender>(contender: &C, load: Load, reads: u64) -> Duration {
     let objects = contender.objects().max(1);
-    let barrier = Barrier::new(load.threads);
-    let work = |number: usize| {
+    let race = race(load.threads, |number| {
         let mut local = contender.thread();
         let (mut i, step) = match load.pick {
             Pick::Same => (objects / 2, 0),
             Pick::Spread => (number * (objects / load.threads) % objects, stride(objects)),
         };
         black_box(contender.read(&mut local, i));
-        barrier.wait();
-        let start = Instant::now();
-        for _ in 0..reads {
-            black_box(contender.read(&mut local, black_box(i)));
-            i += step;
-            if i >= objects {
-                i -= objects;
+        move || {
+            for _ in 0..reads {
+                black_box(contender.read(&mut local, black_box(i)));
+                i += step;
+                if i >= objects {
+                    i -= objects;
+                }
             }
         }
-        (start, Instant::now())
-    };
-    let times: Vec<_> = thread::scope(|scope| {
-        let work = &work;
-        let threads = (0..load.threads).map(|number| scope.spawn(move || work(number)));
-        let threads: Vec<_> = threads.collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|why| resume_unwind(why))).collect()
     });
-    let start = times.iter().map(|(start, _)| *start).min();
-    let end = times.iter().map(|(_, end)| *end).max();
-    start.zip(end).map_or(Duration::ZERO, |(start, end)| end - start)
+    race.time
 }
 
 /// A step that visits every object before it comes back to the first: it shares no divisor with
@@ -120,10 +110,9 @@ fn gcd(a: usize, b: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
 
     /// Counts the reads of each object.
     struct Counts(Vec<AtomicUsize>);

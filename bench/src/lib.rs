@@ -4,6 +4,7 @@
 //!   enodev's store. It is what a careful programmer writes without enodev, as fast as that gets.
 //! - [`bus`]: the address buses of two virtual machine monitors, in their shapes.
 //! - [`contest`]: the seam through which a benchmark drives any store, and the threads that do it.
+//! - `compare`, with the feature `peers`: enodev beside its peers, the program of that name.
 //!
 //! ```
 //! use enodev_bench::baseline::{ArcStore, Attribute, Attributes, Error};
@@ -29,4 +30,6 @@
 
 pub mod baseline;
 pub mod bus;
+#[cfg(feature = "peers")]
+pub mod compare;
 pub mod contest;

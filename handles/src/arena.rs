@@ -139,7 +139,8 @@ where
     /// [`Stale`], also as soon as a removal has begun.
     #[inline]
     pub fn enter(&self, handle: Handle<K>) -> Result<Active<'_, P>, Stale> {
-        let slot = self.slots.slot(handle.index())?;
+        let Some(found) = self.slots.find(handle.index()) else { return stale() };
+        let slot = found.slot();
         let ticket = records::current().enter(slot.address(), self.slots.fences);
         if !slot.version().answers_to(handle.version()) {
             ticket.leave();

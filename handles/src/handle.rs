@@ -2,6 +2,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 
 use slotmap::KeyData;
 
@@ -26,9 +27,13 @@ pub trait Kind: 'static {
 /// `Debug` prints kind, index and generation: `Device(3v5)`, or `Device(null)`.
 #[repr(transparent)]
 pub struct Handle<K> {
-    key: KeyData,
+    /// The version word above the index: the number that `slotmap` gives out for a key.
+    bits: NonZeroU64,
     kind: PhantomData<fn() -> K>,
 }
+
+/// `slotmap` sets this bit in every key.
+const LIVE: u64 = 1 << 32;
 
 impl<K> Handle<K> {
     pub(crate) fn new(index: u32, version: Version) -> Self {
@@ -46,29 +51,33 @@ impl<K> Handle<K> {
     }
 
     /// The handle as an opaque number, for a foreign interface or a message.
-    pub fn to_bits(self) -> u64 {
-        self.key.as_ffi()
+    pub const fn to_bits(self) -> u64 {
+        self.bits.get()
     }
 
     /// The handle of a number from [`to_bits`](Self::to_bits).
     ///
     /// Any other number gives a handle too, and it is as safe as any (bit 32 counts as set).
     pub fn from_bits(bits: u64) -> Self {
-        Self::from(KeyData::from_ffi(bits))
+        // Never 0, so the alternative is never taken.
+        let bits = NonZeroU64::new(bits | LIVE).unwrap_or(NonZeroU64::MAX);
+        Self { bits, kind: PhantomData }
     }
 
+    #[inline]
     pub(crate) fn index(self) -> u32 {
-        self.key.as_ffi() as u32
+        self.bits.get() as u32
     }
 
+    #[inline]
     pub(crate) fn version(self) -> Version {
-        Version::from_bits((self.key.as_ffi() >> 32) as u32)
+        Version::from_bits((self.bits.get() >> 32) as u32)
     }
 }
 
 impl<K> From<KeyData> for Handle<K> {
     fn from(key: KeyData) -> Self {
-        Self { key, kind: PhantomData }
+        Self::from_bits(key.as_ffi())
     }
 }
 
@@ -88,7 +97,7 @@ impl<K> Default for Handle<K> {
 
 impl<K> PartialEq for Handle<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.bits == other.bits
     }
 }
 
@@ -102,13 +111,13 @@ impl<K> PartialOrd for Handle<K> {
 
 impl<K> Ord for Handle<K> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key)
+        self.bits.cmp(&other.bits)
     }
 }
 
 impl<K> Hash for Handle<K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        self.bits.hash(state);
     }
 }
 
@@ -131,7 +140,7 @@ mod key {
     // `from` was given, and the provided methods are left alone.
     unsafe impl<K: Kind> Key for Handle<K> {
         fn data(&self) -> KeyData {
-            self.key
+            KeyData::from_ffi(self.to_bits())
         }
     }
 }

@@ -1,0 +1,17 @@
+//! Who takes part: one small type each, named as its row.
+
+mod floor;
+mod arena;
+mod store;
+mod slots;
+mod maps;
+mod arcs;
+mod buses;
+
+pub(crate) use arcs::{ArcClone, ArcSwap, WeakUpgrade};
+pub(crate) use arena::{Enodev, Object, PinEach, PinHeld};
+pub(crate) use buses::{LockedBtreeArc, Register, VmmBtreeWeak, range};
+pub(crate) use floor::{RawIndex, Slotmap};
+pub(crate) use maps::{Dashmap, Papaya};
+pub(crate) use slots::{ConcurrentSlotmap, IdrEbr, ShardedSlab};
+pub(crate) use store::{StoreEnter, StoreEnterDyn};

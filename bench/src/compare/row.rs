@@ -1,0 +1,161 @@
+//! A row of the comparison: a name, and something that can be measured.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Result;
+use super::churn::{self, Churn};
+use super::get::{self, Get};
+use crate::contest::Race;
+
+/// What the threads of a round do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// Each goes through all objects in a random order.
+    Spread,
+    /// All get one and the same object.
+    Hot,
+    /// Each removes the object that it made longest ago and makes a new one, over and over.
+    Churn,
+    /// One removes all objects that there are.
+    Remove,
+}
+
+impl Pattern {
+    /// The pattern's name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spread => "spread",
+            Self::Hot => "hot",
+            Self::Churn => "churn",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// What counts as one operation.
+    #[must_use]
+    pub const fn operation(self) -> &'static str {
+        match self {
+            Self::Spread | Self::Hot => "get",
+            Self::Churn => "pair of insert and remove",
+            Self::Remove => "object removed",
+        }
+    }
+}
+
+/// What came of a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// From the first thread's start to the last one's end.
+    pub time: Duration,
+    /// How many operations each thread did: at least one, and about as many as were asked for.
+    pub operations: u64,
+    /// See [`Race::disturbed`].
+    pub disturbed: bool,
+}
+
+impl Done {
+    pub(crate) fn new<R>(race: &Race<R>, operations: u64) -> Self {
+        Self { time: race.time, operations, disturbed: race.disturbed }
+    }
+
+    /// What an operation cost the thread that did it: wall time times threads, by the operations of all.
+    #[must_use]
+    pub fn ns_per_op(self) -> f64 {
+        self.time.as_nanos() as f64 / self.operations as f64
+    }
+}
+
+/// A contender with its objects, ready to be measured.
+pub trait Measured {
+    /// Has each of `threads` threads do about `operations` operations.
+    ///
+    /// # Errors
+    ///
+    /// An operation failed, so that the time tells nothing.
+    fn round(&mut self, threads: usize, pattern: Pattern, operations: u64) -> Result<Done>;
+}
+
+/// How a contender with so many objects is made.
+type Build = fn(objects: usize) -> Result<Box<dyn Measured>>;
+
+/// One line of the comparison.
+#[derive(Clone, Copy)]
+pub struct Row {
+    name: &'static str,
+    patterns: &'static [Pattern],
+    build: Build,
+    huge: bool,
+    single: bool,
+}
+
+impl Row {
+    pub(crate) const fn new(name: &'static str, patterns: &'static [Pattern], build: Build) -> Self {
+        Self { name, patterns, build, huge: false, single: false }
+    }
+
+    /// A row of gets, spread and on one object.
+    pub(crate) const fn get<G: Get + 'static>(name: &'static str) -> Self {
+        Self::new(name, &[Pattern::Spread, Pattern::Hot], get::build::<G>)
+    }
+
+    /// A row of spread gets among very many objects.
+    pub(crate) const fn get_huge<G: Get + 'static>(name: &'static str) -> Self {
+        Self { huge: true, ..Self::new(name, &[Pattern::Spread], get::build::<G>) }
+    }
+
+    /// A row of insertions and removals.
+    pub(crate) const fn churn<C: Churn + 'static>(name: &'static str) -> Self {
+        Self::new(name, &[Pattern::Churn], churn::build::<C>)
+    }
+
+    /// A row of insertions and removals by one thread, while another gets other objects.
+    pub(crate) const fn churn_beside_reader<C: Churn + Get + 'static>(name: &'static str) -> Self {
+        Self::new(name, &[Pattern::Churn], churn::build_beside_reader::<C>).single()
+    }
+
+    /// A row that is measured with one thread only.
+    pub(crate) const fn single(self) -> Self {
+        Self { single: true, ..self }
+    }
+
+    /// The row's name, which stays the same from release to release.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is measured of it.
+    #[must_use]
+    pub const fn patterns(&self) -> &'static [Pattern] {
+        self.patterns
+    }
+
+    /// Whether it is about very many objects, more than the caches hold.
+    #[must_use]
+    pub const fn is_huge(&self) -> bool {
+        self.huge
+    }
+
+    /// Whether it can be measured with so many threads.
+    #[must_use]
+    pub const fn can_have(&self, threads: usize) -> bool {
+        threads == 1 || !self.single
+    }
+
+    /// Makes the contender with so many objects.
+    ///
+    /// # Errors
+    ///
+    /// An object cannot be made, or is not what a get gives.
+    pub fn build(&self, objects: usize) -> Result<Box<dyn Measured>> {
+        (self.build)(objects.max(1)).map_err(|why| format!("{}: {why}", self.name).into())
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").field("name", &self.name).field("huge", &self.huge).finish_non_exhaustive()
+    }
+}

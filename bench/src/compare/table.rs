@@ -1,0 +1,41 @@
+//! The table: one line for each row.
+
+use super::contenders::{
+    ArcClone, ArcSwap, ConcurrentSlotmap, Dashmap, Enodev, IdrEbr, LockedBtreeArc, Papaya, PinEach, PinHeld, RawIndex,
+    ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
+};
+use super::remove;
+use super::row::{Pattern, Row};
+
+/// All rows, in the order in which they are shown.
+pub const ROWS: &[Row] = &[
+    Row::get::<RawIndex>("raw_index"),
+    Row::get::<Slotmap>("slotmap"),
+    Row::get::<Enodev>("enodev_active"),
+    Row::get::<PinEach>("enodev_pin_each"),
+    Row::get::<PinHeld>("enodev_pin_held"),
+    Row::get::<IdrEbr>("idr_ebr"),
+    Row::get::<ConcurrentSlotmap>("concurrent_slotmap"),
+    Row::get::<ShardedSlab>("sharded_slab"),
+    Row::get::<Papaya>("papaya"),
+    Row::get::<Dashmap>("dashmap"),
+    Row::get::<ArcSwap>("arc_swap"),
+    Row::get::<WeakUpgrade>("weak_upgrade"),
+    Row::get::<ArcClone>("arc_clone"),
+    Row::get::<VmmBtreeWeak>("vmm_rwlock_btree_weak"),
+    Row::get::<LockedBtreeArc>("vmm_mutex_btree_arc"),
+    Row::get::<StoreEnter>("store_enter"),
+    Row::get::<StoreEnterDyn>("store_enter_dyn"),
+    Row::get_huge::<RawIndex>("raw_index_10m"),
+    Row::get_huge::<Slotmap>("slotmap_10m"),
+    Row::get_huge::<Enodev>("enodev_active_10m"),
+    Row::get_huge::<PinHeld>("enodev_pin_held_10m"),
+    Row::churn::<Enodev>("enodev_churn"),
+    Row::churn::<IdrEbr>("idr_ebr_churn"),
+    Row::churn::<ShardedSlab>("sharded_slab_churn"),
+    Row::churn::<ConcurrentSlotmap>("concurrent_slotmap_churn"),
+    Row::churn::<Dashmap>("dashmap_churn"),
+    Row::churn_beside_reader::<Enodev>("enodev_churn_readers"),
+    Row::new("enodev_remove_batch", &[Pattern::Remove], remove::enodev_batch).single(),
+    Row::new("vmm_rwlock_btree_weak_remove", &[Pattern::Remove], remove::bus).single(),
+];
