@@ -372,6 +372,7 @@ impl<O: Owner> Attribute<O> {
     }
 
     /// Runs one callback. `Page` and buffers are usable after any half of it.
+    #[inline]
     fn run<T>(&self, callback: impl FnOnce() -> Result<T>) -> Result<T> {
         contain(callback).unwrap_or_else(|| {
             // Relaxed: a statistic; it orders nothing.

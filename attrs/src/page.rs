@@ -109,6 +109,7 @@ impl Page {
     }
 
     /// Runs one whole `show`: from an empty page to what it gave, or to an empty page and an error.
+    #[inline]
     pub(crate) fn fill(&mut self, show: impl FnOnce(&mut Page) -> Result) -> Result {
         self.clear();
         let shown = match show(self) {

@@ -16,8 +16,21 @@ use crate::payload::Payload;
 /// payload that belongs to the driver. They are addressed by handles; a handle whose object has left gives `ENODEV` in
 /// every operation, for ever.
 ///
-/// Everything takes `&self` and may be called from any thread, also from inside callbacks, where the method does not say
-/// otherwise. Dropping the store unregisters all that is left, children before parents, and waits for nobody.
+/// Everything takes `&self` and may be called from any thread.
+///
+/// | from | what may be called | who waits |
+/// |---|---|---|
+/// | anywhere | looking up, listing, entering shared payloads, adding, linking | nobody |
+/// | anywhere | [`enter_mut`](Self::enter_mut), and attributes of exclusive payloads | for the one who is inside |
+/// | outside | removing | for those inside, and for another thread's removal of the same |
+/// | a callback, or with a guard | removing other objects | for those inside; never for another thread's removal ([`Error::Leaving`]) |
+/// | a callback, or with a guard | removing the object itself | nobody: [`Error::Inside`] |
+/// | a payload's drop | all of the above | never for another thread's removal |
+///
+/// # Panics
+///
+/// Dropping the store unregisters all that is left, children before parents, and waits for nobody. If payloads panic as they
+/// are dropped, the first panic goes on at the end.
 pub struct Store {
     // Fields are dropped in this order: objects before the code of their attributes.
     pub(crate) nodes: Arena<kind::Kobject, Node, Payload>,
@@ -35,7 +48,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Domain`] when 255 stores are alive, or [`Error::Full`] where there is no memory for one.
+    /// [`Error::Domain`] when 255 stores are alive, or when stores have been made and used so often that their tags are used up;
+    /// [`Error::Full`] where there is no memory for one.
     pub fn new() -> Result<Self> {
         Self::with_strategy(Strategy::Auto)
     }
