@@ -1,7 +1,5 @@
 //! How many stores there can be. A test program of its own: it takes them all.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
-
 use enodev::{Errno, Error, Store};
 
 /// 255 stores are alive at once; one more is an error that harms none of them, and there is room again when one goes.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Instant;
 
 use enodev_handles::{Leaving, Quiet, RemoveError, Reservation};
 
@@ -61,7 +62,7 @@ impl<'w> Batches<'w> {
             Action::RemoveMany { count, take } => self.remove_many(count, take),
             Action::Mark { batch, handle } => self.mark_in(batch, pool.draw(handle, world)),
             Action::Begin => self.begin(),
-            Action::Drain { batch } => self.drain_nth(batch),
+            Action::Drain { batch, by_deadline } => self.drain_nth(batch, by_deadline % 2 == 1),
             Action::Abandon { batch } => self.abandon(batch),
             Action::Take { batch } => self.with_drained(batch, Self::take),
             Action::DropPayloads { batch } => self.with_drained(batch, Self::drop_payloads),
@@ -144,10 +145,12 @@ impl<'w> Batches<'w> {
         mark(self.world, &mut self.marked[place], handle);
     }
 
-    fn drain_nth(&mut self, batch: u8) {
+    fn drain_nth(&mut self, batch: u8, by_deadline: bool) {
         let Some(place) = place(batch, self.marked.len()) else { return };
-        let drained = drain(self.world, self.marked.swap_remove(place));
-        self.drained.extend(drained);
+        match drain(self.world, self.marked.swap_remove(place), by_deadline) {
+            Ok(drained) => self.drained.push(drained),
+            Err(marked) => self.marked.push(marked),
+        }
         if self.drained.len() > BATCHES_MAX {
             finish(self.world, self.drained.remove(0));
         }
@@ -197,7 +200,7 @@ impl<'w> Batches<'w> {
         let mut marked = Marked { leaving: world.arena.leave(), bits: Vec::new() };
         let live: Vec<u64> = world.model().live_all().keys().copied().take(usize::from(count % 96)).collect();
         live.into_iter().for_each(|bits| mark(world, &mut marked, ThingHandle::from_bits(bits)));
-        let Some(mut drained) = drain(world, marked) else { return };
+        let Ok(mut drained) = drain(world, marked, false) else { return };
         (0..take % 8).for_each(|_| Self::take(world, &mut drained));
         finish(world, drained);
     }
@@ -221,16 +224,24 @@ fn mark(world: &World, marked: &mut Marked<'_>, handle: ThingHandle) {
     }
 }
 
-/// Where it fails, the objects stay leaving until the world ends.
-fn drain<'w>(world: &World, Marked { leaving, bits }: Marked<'w>) -> Option<Drained<'w>> {
+/// Where it fails, the batch comes back, and its objects go on leaving.
+fn drain<'w>(
+    world: &World,
+    Marked { leaving, bits }: Marked<'w>,
+    by_deadline: bool,
+) -> Result<Drained<'w>, Marked<'w>> {
     let pinned = world.model().is_pinned();
-    let got = leaving.drain().map_err(|(_, error)| error);
+    // Nobody is inside what has been marked, so that the deadline makes no difference.
+    let got = if by_deadline { leaving.drain_until(Instant::now()) } else { leaving.drain() };
     let expected = if pinned { Err(RemoveError::Pinned) } else { Ok(()) };
-    world.same(|| "drain".into(), got.as_ref().map(drop).map_err(|error| *error), expected);
+    world.same(|| "drain".into(), got.as_ref().map(drop).map_err(|(_, error)| *error), expected);
     if pinned {
         world.model().tally.note(Situation::DrainPinned);
     }
-    Some(Drained { quiet: got.ok()?, left: bits.iter().copied().collect(), bits })
+    match got {
+        Ok(quiet) => Ok(Drained { quiet, left: bits.iter().copied().collect(), bits }),
+        Err((leaving, _)) => Err(Marked { leaving, bits }),
+    }
 }
 
 fn payloads_due(world: &World, left: impl IntoIterator<Item = u64>) {

@@ -95,7 +95,7 @@ impl Model {
             _ if self.pins > 0 => RemoveError::Pinned,
             Ok(stamp) if self.objects[stamp].guards > 0 => RemoveError::Inside,
             Ok(stamp) => return Ok(stamp),
-            Err(Stale) if self.leaving.contains_key(&bits) => RemoveError::Leaving,
+            Err(Stale) if self.is_leaving(bits) => RemoveError::Leaving,
             Err(Stale) => RemoveError::Stale(Stale),
         };
         match refused {
@@ -112,7 +112,11 @@ impl Model {
         if self.pins > 0 {
             return Err(RemoveError::Pinned);
         }
-        if self.leaving.contains_key(&bits) { Err(RemoveError::Leaving) } else { Ok(()) }
+        if self.is_leaving(bits) { Err(RemoveError::Leaving) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_leaving(&self, bits: u64) -> bool {
+        self.leaving.contains_key(&bits)
     }
 
     pub(crate) fn live_all(&self) -> &BTreeMap<u64, Stamp> {

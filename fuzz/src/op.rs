@@ -73,6 +73,8 @@ pub enum Action {
     Drain {
         /// Which one.
         batch: u8,
+        /// Odd: with a deadline.
+        by_deadline: u8,
     },
     /// Drops a batch that was not drained.
     Abandon {
@@ -113,7 +115,7 @@ pub enum Action {
         /// How often.
         count: u8,
     },
-    /// Enters an object, takes its lock and stays.
+    /// Enters an object, takes its lock and stays; what is asked for in a wrong way is refused.
     Lock {
         /// Which one.
         handle: u8,
@@ -206,7 +208,7 @@ impl Op {
             35..=37 => Action::RemoveMany { count: a, take: b },
             38..=46 => Action::Mark { batch: a, handle: b },
             47..=48 => Action::Begin,
-            49..=53 => Action::Drain { batch: a },
+            49..=53 => Action::Drain { batch: a, by_deadline: b },
             54 => Action::Abandon { batch: a },
             55..=57 => Action::Take { batch: a },
             58 => Action::DropPayloads { batch: a },

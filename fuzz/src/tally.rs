@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-/// What a run can come to. Who drives the interpreter can see whether his inputs reach all of it.
+/// What a run can come to: whoever drives the interpreter sees whether the inputs reach all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Situation {
     /// A handle was refused by all look-ups.
@@ -14,7 +14,7 @@ pub enum Situation {
     Leaving,
     /// More guards were held at once than a block of cells takes.
     Spilled,
-    /// A lock was refused because another guard held it.
+    /// A lock was refused, because another guard held it or it was asked for in a wrong way.
     Locked,
     /// A guard was forgotten.
     GuardForgotten,

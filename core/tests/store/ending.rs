@@ -43,7 +43,10 @@ fn the_code_of_attributes_outlives_the_payloads() {
     let store = Store::new().unwrap();
     let (sum, code) = (Arc::new(AtomicUsize::new(0)), Arc::new(()));
     let payload = Payload(Arc::clone(&sum), Arc::downgrade(&code));
-    let ty = DeviceType::shared::<Payload>("type").ro("attr", move |_, _| Ok(*code));
+    let ty = DeviceType::shared::<Payload>("type").ro("attr", move |_, _| {
+        let _in_the_driver = &code;
+        Ok(())
+    });
     let ty = store.define(ty).unwrap();
     let left = payload.1.clone();
     store.register(store.root(), "dev", ty, payload).unwrap();
@@ -108,7 +111,10 @@ fn a_payload_that_panics_at_the_end_holds_nothing_up() {
     let drops = Arc::new(AtomicUsize::new(0));
     let code = Arc::new(());
     let held = Arc::clone(&code);
-    let bomb = DeviceType::shared::<Bomb>("bomb").ro("attr", move |_, _| Ok(*held));
+    let bomb = DeviceType::shared::<Bomb>("bomb").ro("attr", move |_, _| {
+        let _in_the_driver = &held;
+        Ok(())
+    });
     let bomb = store.define(bomb).unwrap();
     let top = rig.add(store.root(), "top");
     for name in ["x", "y"] {

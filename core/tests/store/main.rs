@@ -1,6 +1,6 @@
 //! The store as its users see it. Each file is about one topic; `common` is what they share.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by panicking")]
 
 mod common;
 
@@ -17,6 +17,7 @@ mod links;
 mod attributes;
 mod stores;
 mod ending;
+mod regressions;
 mod paths;
 mod model;
 mod stress;

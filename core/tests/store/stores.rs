@@ -55,7 +55,8 @@ fn a_callback_may_remove_an_object_of_another_store() {
     let ty = DeviceType::shared::<()>("remote control").wo("delete", move |own, _| {
         assert_eq!(own.object().to_bits() as u32, foreign.to_bits() as u32);
         assert_eq!(own.store().unregister_subtree(foreign), Err(GONE));
-        Ok(drop(remote.store.unregister::<Disk>(foreign)?))
+        remote.store.unregister::<Disk>(foreign)?;
+        Ok(())
     });
     let ty = ours.store.define(ty).unwrap();
     let control = ours.store.register(ours.store.root(), "control", ty, ()).unwrap();
