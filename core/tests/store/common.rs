@@ -245,7 +245,7 @@ pub(crate) fn until(condition: impl Fn() -> bool) {
 
 /// Gives another thread the time to do what it should not do. Only a wrong program depends on how long this is.
 pub(crate) fn linger() {
-    for _ in 0..500 {
+    for _ in 0..50 {
         thread::yield_now();
     }
 }

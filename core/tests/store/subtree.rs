@@ -81,7 +81,7 @@ fn all_is_marked_before_any_is_waited_for() {
 fn a_newcomer_is_in_the_batch_or_is_refused() {
     let rig = Rig::new();
     let store = &rig.store;
-    for round in 0..100 {
+    for round in 0..50 {
         let top = rig.add(store.root(), "top");
         let below = rig.add(top, "below");
         let started = AtomicUsize::new(0);
@@ -100,6 +100,7 @@ fn a_newcomer_is_in_the_batch_or_is_refused() {
                                     added.push(new);
                                     parents.push(new);
                                     started.fetch_add(1, SeqCst);
+                                    thread::yield_now();
                                 }
                                 Err(error) => {
                                     assert_eq!(error, GONE);

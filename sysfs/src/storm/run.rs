@@ -202,7 +202,7 @@ fn look_on(
     let mut report = SideReport::default();
     let (mut before, stretch) = (Sample::default(), duration / SAMPLES);
     let settled = Duration::from_secs(1).min(duration);
-    while begin.elapsed() < duration && !is_over() {
+    loop {
         thread::sleep(LOOK.min(duration.saturating_sub(begin.elapsed())).min(stretch));
         let elapsed = begin.elapsed();
         progress((elapsed.as_secs_f64() / duration.as_secs_f64()).min(1.0));
@@ -222,8 +222,11 @@ fn look_on(
                 .push(Sample { lingering: now.lingering - before.lingering, unplugs: now.unplugs - before.unplugs });
             before = now;
         }
+        // By the same reading of the clock as above, so that the last look is at the end, and tells so.
+        if elapsed >= duration || is_over() {
+            return report;
+        }
     }
-    report
 }
 
 /// How much memory of this process is resident; 0 where the system does not tell.
