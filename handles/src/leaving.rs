@@ -323,3 +323,6 @@ impl FirstPanic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,8 @@ impl Ticket {
     pub(crate) fn leave(self) {
         // Release: what the reader did inside comes before; pairs with the Acquire of a drain that looks at the cell.
         self.cell().store(0, Ordering::Release);
+        #[cfg(test)]
+        tests::late::stop();
         Fences::Asymmetric.light();
         // Relaxed: ordered after the store by the fence; pairs with the remover's raise (leave against park). In a block
         // that takes a real fence the alarm is always up, and `report` fences.

@@ -1,6 +1,9 @@
 //! The registry is the process's: other tests of this binary use it at the same time. So these look only at what they have put
 //! there themselves, or leave room for what others do.
 
+pub(super) mod late;
+mod races;
+
 use super::*;
 
 use std::collections::HashSet;
@@ -279,71 +282,6 @@ fn one_leave_is_enough_though_the_cell_be_filled_again() {
         });
         occupant.lower_alarm();
         ticket.leave();
-    }
-}
-
-/// Memory that is in no near cache: what its owner writes there keeps his next stores waiting for a microsecond or so, in which he
-/// goes on loading. Without it, stores are seen so early that a missing fence is hardly ever missed.
-struct Slow {
-    bytes: Vec<u8>,
-    next: usize,
-}
-
-impl Slow {
-    fn new() -> Self {
-        Self { bytes: vec![1; 16 << 20], next: 0 }
-    }
-
-    fn store(&mut self) {
-        for _ in 0..4 {
-            self.bytes[self.next..][..1500].fill(self.next as u8);
-            self.next = (self.next + 8192) % (self.bytes.len() - 8192);
-        }
-        std::hint::black_box(&mut self.bytes);
-    }
-}
-
-/// Leaving against going to sleep: an owner that leaves at about the moment at which the drain raises the alarm, again and
-/// again. When that is, the owner learns by waiting for it every few rounds. A drain that sleeps through the leave never
-/// returns.
-#[test]
-fn no_drain_sleeps_through_a_leave() {
-    const ROUNDS: usize = 6000;
-    for fences in fences() {
-        let place = Place::new();
-        let (inside, drained) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let mut slow = Slow::new();
-        let reached = |counter: &AtomicUsize, round| {
-            while counter.load(Ordering::Acquire) != round {
-                thread::yield_now();
-            }
-        };
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for round in 1..=ROUNDS {
-                    reached(&inside, round);
-                    assert_eq!(drain(fences, &[place.address()], None), Ok(true));
-                    assert!(place.occupants().is_empty());
-                    drained.store(round, Ordering::Release);
-                }
-            });
-            let mut looks = 0;
-            for round in 1..=ROUNDS {
-                reached(&drained, round - 1);
-                let ticket = current().enter(place.address(), fences);
-                let is_raised = || ticket.block().alarm.load(Ordering::Relaxed) != 0;
-                inside.store(round, Ordering::Release);
-                if round % 16 == 1 {
-                    let before = iter::repeat_with(is_raised).take_while(|raised| !raised).count();
-                    looks = if before > 10 * looks + 1000 { looks.max(100) } else { before };
-                } else {
-                    let around = looks.saturating_sub(8) + round % 12;
-                    assert!(iter::repeat_with(is_raised).take(around).count() == around);
-                }
-                slow.store();
-                ticket.leave();
-            }
-        });
     }
 }
 

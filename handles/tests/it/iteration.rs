@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use enodev_handles::{Arena, Handle, Stale, Strategy};
@@ -136,16 +136,14 @@ fn walks_under_churn_meet_each_survivor_once_and_nobody_dead() {
 #[test]
 fn what_a_walk_has_met_may_be_stale_by_then() {
     let arena = disks::<u32, u32>(Strategy::Auto);
-    let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             for name in 0..3000 {
                 let handle = arena.insert(name, name).unwrap();
                 assert_eq!(arena.remove(handle), Ok(name));
             }
-            stop.store(true, Ordering::SeqCst);
         });
-        while !stop.load(Ordering::SeqCst) {
+        while !writer.is_finished() {
             let pin = arena.domain().pin();
             for (handle, name) in arena.iter(&pin) {
                 let entered = arena.enter(handle).map(|payload| *payload);

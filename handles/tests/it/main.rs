@@ -5,6 +5,8 @@
 
 // `cfg(test)` on the modules tells clippy that their helpers are tests too.
 #[cfg(test)]
+mod careless;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod domains;
@@ -17,7 +19,11 @@ mod exit;
 #[cfg(test)]
 mod guards;
 #[cfg(test)]
+mod handed;
+#[cfg(test)]
 mod iteration;
+#[cfg(test)]
+mod late;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]

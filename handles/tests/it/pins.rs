@@ -37,19 +37,17 @@ fn a_pinned_reader_keeps_what_it_has_reached() {
 #[test]
 fn a_pinned_reader_never_sees_the_next_object() {
     let arena = disks::<Vec<u64>, ()>(Strategy::Auto);
-    let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             let mut last = None;
             for stamp in 0..6000_u64 {
                 let handle = arena.insert(vec![stamp; 4], ()).unwrap();
                 sender.send((handle, stamp)).unwrap();
                 last.replace(handle).into_iter().for_each(|handle| arena.remove(handle).unwrap());
             }
-            stop.store(true, Ordering::SeqCst);
         });
-        while !stop.load(Ordering::SeqCst) {
+        while !writer.is_finished() {
             let mut pin = arena.domain().pin();
             for (handle, stamp) in receiver.try_iter().take(50) {
                 let part = arena.get(&pin, handle);
@@ -58,6 +56,8 @@ fn a_pinned_reader_never_sees_the_next_object() {
                 pin.repin();
             }
         }
+        // A thread that is ending may be pinned once more, until it has been joined.
+        writer.join().unwrap();
     });
     assert_eq!(arena.flush(), 0);
 }
