@@ -24,7 +24,8 @@ impl Store {
 
     /// Enters an object whose payload is exclusive, as a `U`; waits while another thread is inside.
     ///
-    /// Who waits is not inside, and delays no removal.
+    /// Who waits is not inside this object, and delays no removal of it. It may be inside another: two threads that each are
+    /// inside one of two exclusive objects and want the other wait for ever, as with any two locks.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ impl Store {
     /// - [`Error::Inside`]: the caller is in a callback of the device, or holds a guard of it.
     /// - [`Error::Leaving`]: another thread is at it, and the caller cannot wait for that one, being in a callback or a payload's
     ///   drop itself; or the removal was given up.
-    /// - [`Error::Barrier`]: see there.
+    /// - [`Error::Barrier`]: see there. The object goes on leaving.
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
         let is_one = self.nodes.enter(object).map(|payload| payload.is::<T>());
@@ -54,7 +54,8 @@ impl Store {
     /// # Errors
     ///
     /// As [`unregister`](Self::unregister), where [`Error::Inside`] and [`Error::Leaving`] mean any object of the subtree; and
-    /// [`Error::Root`].
+    /// [`Error::Root`]. Where another thread had a part of the subtree and gives it up while this waits for it, that is
+    /// [`Error::Leaving`] too, and what this has marked goes on leaving.
     ///
     /// # Panics
     ///

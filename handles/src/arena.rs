@@ -195,7 +195,7 @@ where
 
     /// Whether [`join`](Self::join) would wait for the object, or not have to. Neither may be so any more a moment later.
     pub fn may_join(&self, handle: Handle<K>) -> bool {
-        self.departures.may_join(handle.index(), handle.version())
+        !self.domain.is_pinned() && self.departures.may_join(handle.index(), handle.version())
     }
 
     /// Waits until an object that another thread is removing has gone, payload and all. Returns at once if it is not

@@ -43,8 +43,8 @@ impl FreeSlots {
         self.fresh
     }
 
-    /// Takes back a fresh slot for which no memory was to be had, and gives one that waits, if any does. Nobody has used
-    /// the fresh one, nor any above it, which have no memory either.
+    /// Takes back a fresh slot for which no memory was to be had, and gives one that waits, if any does. Where another thread
+    /// has taken the next fresh one meanwhile, this one is lost: it is one slot, of an arena that is out of memory.
     pub(crate) fn exchange(&mut self, fresh: u32) -> Option<u32> {
         if self.fresh == fresh + 1 {
             self.fresh = fresh;

@@ -118,7 +118,10 @@ impl Departures {
 ///
 /// A marked object is stale for all; what has begun is not undone. Dropped before it was drained, this leaves the marked
 /// objects leaving for as long as the arena lives: their payloads and slots are given free with it. Forgotten
-/// (`mem::forget`), it does so too, and who waits for one of them waits for ever.
+/// (`mem::forget`), it leaks their payloads, and who waits for one of them waits for ever.
+///
+/// Who holds one of these, or a [`Quiet`], should not remove or join what another thread may be removing: that one may be
+/// doing the same. A `Leaving` that has come from another thread is this one's as soon as it drains it.
 #[must_use = "marked objects stay leaving until they are drained"]
 pub struct Leaving<'a, K, S: 'static, P> {
     arena: &'a Arena<K, S, P>,
@@ -246,6 +249,7 @@ where
 {
     /// The payload of the next object.
     pub fn take(&mut self) -> Option<(Handle<K>, P)> {
+        self.adopt();
         let (index, version) = *self.marked.get(self.taken)?;
         let slot = self.arena.slots.slot(index).ok()?;
         self.taken += 1;
@@ -255,16 +259,21 @@ where
         Some((Handle::new(index, version), payload))
     }
 
+    /// The calling thread goes on with the removal: a payload's drop that asks for its own object is not to wait for it.
+    fn adopt(&mut self) {
+        let caller = thread::current().id();
+        if self.remover != caller {
+            self.remover = caller;
+            self.arena.departures.adopt(&self.marked);
+        }
+    }
+
     /// Drops the payloads that are left. Afterwards their objects' store parts can still be read.
     ///
     /// # Panics
     ///
     /// With the first panic of a payload's drop, after all have been dropped.
     pub fn drop_payloads(&mut self) {
-        if self.remover != thread::current().id() {
-            self.remover = thread::current().id();
-            self.arena.departures.adopt(&self.marked);
-        }
         let mut panic = FirstPanic::default();
         DROPPING.set(DROPPING.get() + 1);
         while let Some((_, payload)) = self.take() {

@@ -1,4 +1,4 @@
-//! Errors that had once been made, each shown not to be made again.
+//! Promises that are easily broken, each with the case in which that would show.
 
 use std::io::SeekFrom;
 use std::sync::Arc;

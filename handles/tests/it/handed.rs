@@ -60,6 +60,20 @@ fn a_payload_that_removes_itself_on_the_heir_s_thread_is_told_leaving() {
     }
 }
 
+/// E-6: as above, where the heir takes the payload out and drops it itself.
+#[test]
+fn a_payload_that_is_taken_on_the_heir_s_thread_is_told_leaving_too() {
+    let (arena, answers) = (lasting(Strategy::Auto), Answers::default());
+    let handle = add_remover(arena, None, &answers, || {});
+    let mut leaving = arena.leave();
+    leaving.mark(handle).unwrap();
+    let mut quiet = leaving.drain().unwrap();
+    thread::scope(|scope| scope.spawn(|| drop(quiet.take())).join().unwrap());
+    assert_eq!(*answers.lock().unwrap(), [Some(RemoveError::Leaving)]);
+    drop(quiet);
+    assert!(arena.is_empty());
+}
+
 /// E-6: the thread that goes on with a removal is the one that cannot wait for it; the one that began it can.
 #[test]
 fn who_goes_on_with_a_removal_is_the_one_that_removes() {
