@@ -54,28 +54,34 @@ fn the_code_of_attributes_outlives_the_payloads() {
     assert_eq!((sum.load(SeqCst), left.strong_count()), (2, 0));
 }
 
-/// Guards that were forgotten, by this thread and by one that has ended, do not hold the end up, in either strategy; the
-/// payloads behind them are dropped.
+/// Guards that were forgotten, by this thread or by one that has ended, do not hold the end up, in either strategy; the
+/// payloads behind them are dropped like all others, children before parents.
 #[test]
 fn forgotten_guards_do_not_hold_the_end_up() {
-    for strategy in [Strategy::Auto, Strategy::Fence] {
+    for (strategy, by_another) in
+        [(Strategy::Auto, false), (Strategy::Auto, true), (Strategy::Fence, false), (Strategy::Fence, true)]
+    {
         let rig = Rig::with_strategy(strategy);
         let store = &rig.store;
-        let [a, b] = ["a", "b"].map(|name| rig.add(store.root(), name));
+        let parent = rig.add(store.root(), "parent");
+        let child = rig.add(parent, "child");
         let counter = store.define(DeviceType::exclusive::<u32>("counter")).unwrap();
-        let counter = store.register(store.root(), "counter", counter, 0).unwrap();
-        for _ in 0..10 {
-            mem::forget(store.enter::<Disk>(a).unwrap());
+        let counter = store.register(child, "counter", counter, 0).unwrap();
+        let forget = || {
+            for _ in 0..10 {
+                mem::forget(store.enter::<Disk>(parent).unwrap());
+            }
+            mem::forget(store.enter::<Disk>(child).unwrap());
+            mem::forget(store.enter_mut::<u32>(counter).unwrap());
+        };
+        if by_another {
+            thread::scope(|scope| scope.spawn(forget).join()).unwrap();
+        } else {
+            forget();
         }
-        mem::forget(store.enter_mut::<u32>(counter).unwrap());
-        thread::scope(|scope| {
-            scope.spawn(|| mem::forget(store.enter::<Disk>(b).unwrap()));
-        });
         let world = Arc::clone(&rig.world);
         drop(rig);
-        let mut dropped = world.dropped();
-        dropped.sort();
-        assert_eq!(dropped, ["a", "b"]);
+        assert_eq!(world.dropped(), ["child", "parent"]);
     }
 }
 
