@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use enodev_handles::{Active, Arena, Handle, RemoveError, Stale, Strategy};
 
@@ -174,6 +175,43 @@ fn a_guard_forgotten_by_a_thread_that_has_ended_does_not_outlive_its_arena() {
             let removed = thread::scope(|scope| scope.spawn(|| arena.remove(handle)).join().unwrap());
             assert_eq!(removed, Ok(1));
         }
+    }
+}
+
+/// A forgotten guard holds its object, also beyond the end of its thread: a drain gives up at its deadline, as often as it is
+/// tried. When the guard's lifetime is known to be over, the removal is over at once; whoever is in another arena stays in.
+#[test]
+fn a_forgotten_guard_holds_its_object_until_it_is_given_up() {
+    for (strategy, ballast) in STRATEGIES.into_iter().flat_map(|strategy| [0, 20].map(|ballast| (strategy, ballast))) {
+        let drops = Drops::default();
+        let (mut arena, elsewhere) = (disks::<(), _>(strategy), disks::<(), u32>(strategy));
+        let (handle, other) = (arena.insert((), drops.token()).unwrap(), elsewhere.insert((), 7).unwrap());
+        let in_other = elsewhere.enter(other).unwrap();
+        let forget = || {
+            let _ballast: Vec<_> = (0..ballast).map(|_| arena.enter(handle).unwrap()).collect();
+            mem::forget(arena.enter(handle).unwrap());
+        };
+        thread::scope(|scope| scope.spawn(forget).join().unwrap());
+        let mut leaving = arena.leave();
+        leaving.mark(handle).unwrap();
+        for _ in 0..3 {
+            let (same, error) = leaving.drain_until(Instant::now()).err().unwrap();
+            assert_eq!(error, RemoveError::TimedOut);
+            leaving = same;
+        }
+        drop(leaving);
+        assert_eq!(drops.count(), 0);
+        let forgotten = arena.insert((), drops.token()).unwrap();
+        mem::forget(arena.enter(forgotten).unwrap());
+        assert!(arena.is_inside(forgotten));
+
+        arena.forget_guards();
+        assert!(!arena.is_inside(forgotten) && elsewhere.is_inside(other));
+        let remove = || drop(arena.remove(forgotten).unwrap());
+        thread::scope(|scope| scope.spawn(remove).join().unwrap());
+        assert_eq!((*in_other, drops.count()), (7, 1));
+        drop(in_other);
+        assert_eq!(elsewhere.remove(other), Ok(7));
     }
 }
 

@@ -151,7 +151,8 @@ fn no_drain_sleeps_through_a_leave() {
                 let is_raised = || ticket.block().alarm.load(Ordering::Relaxed) & !(FENCED | TRANSIENT) != 0;
                 inside.store(round, Ordering::Release);
                 if round % 16 == 1 {
-                    let took = iter::repeat_with(is_raised).take_while(|raised| !raised).count();
+                    let is_over = || is_raised() || drained.load(Ordering::Relaxed) == round;
+                    let took = iter::repeat_with(is_over).take_while(|over| !over).count();
                     looks = took.min(looks.saturating_add(looks / 16 + 1));
                     ticket.leave();
                 } else {
