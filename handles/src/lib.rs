@@ -43,6 +43,12 @@ mod active;
 mod exclusive;
 mod leaving;
 
+#[cfg(any(loom, shuttle))]
+#[doc(hidden)]
+pub mod sync;
+#[cfg(not(any(loom, shuttle)))]
+mod sync;
+
 mod version;
 mod tags;
 mod slots;

@@ -10,7 +10,8 @@ use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
 
 use crossbeam_epoch::{Collector, Guard, LocalHandle};
-use parking_lot::Mutex;
+
+use crate::sync::{Mutex, thread_local};
 
 struct Participant(LocalHandle);
 

@@ -1,9 +1,8 @@
 //! Store tags: no two domains alive at once share one, and no handle of a domain's tag ever comes back under
 //! a later domain with the same tag.
 
-use parking_lot::Mutex;
-
 use crate::error::DomainError;
+use crate::sync::{Mutex, process_static};
 use crate::version::{GENERATION_LAST, TAG_MAX};
 
 const TAGS: usize = TAG_MAX as usize + 1;
@@ -15,7 +14,9 @@ struct State {
     next: u32,
 }
 
-static STATES: Mutex<[State; TAGS]> = Mutex::new([State { taken: false, next: 0 }; TAGS]);
+process_static! {
+    static STATES: Mutex<[State; TAGS]> = Mutex::new([State { taken: false, next: 0 }; TAGS]);
+}
 
 /// A tag, held by one domain.
 #[derive(Debug)]
