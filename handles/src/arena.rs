@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use crate::active::Active;
 use crate::domain::{Domain, Pin};
-use crate::error::{Full, KindTaken, RemoveError, Stale};
+use crate::error::{Full, KindTaken, Stale};
+use crate::fences::Fences;
 use crate::handle::{Handle, Kind};
-use crate::leaving::{Departures, FirstPanic, Leaving};
-use crate::records;
-use crate::slots::{Slots, stale};
-use crate::version::Version;
+use crate::label::Label;
+use crate::owned::Owned;
+use crate::quiet::FirstPanic;
+use crate::records::{self, Ticket};
+use crate::session::Session;
+use crate::slots::{Slot, Slots, stale};
+use crate::version::{Version, Word};
 
 /// So many retired slots are handed to the collector at once: what it costs is shared, and removals keep it going.
 const GARBAGE_BATCH: usize = if cfg!(miri) { 4 } else { 64 };
-
-/// Rounds of [`Arena::flush`] without progress after which somebody must be pinned: an epoch lasts three.
-const FLUSH_ROUNDS: u32 = 4;
 
 /// Objects of one kind, addressed by [`Handle`]s, that can be added and removed while others use them.
 ///
@@ -36,7 +37,6 @@ const FLUSH_ROUNDS: u32 = 4;
 pub struct Arena<K, S: 'static, P> {
     pub(crate) slots: Arc<Slots<S, P>>,
     pub(crate) domain: Domain,
-    pub(crate) departures: Departures,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -54,7 +54,7 @@ where
     pub fn new(domain: &Domain) -> Result<Self, KindTaken> {
         domain.claim(TypeId::of::<K>())?;
         let slots = Arc::new(Slots::new(domain.tag(), domain.generation_last(), domain.fences()));
-        Ok(Self { slots, domain: domain.clone(), departures: Departures::default(), kind: PhantomData })
+        Ok(Self { slots, domain: domain.clone(), kind: PhantomData })
     }
 
     /// The domain that the arena belongs to.
@@ -108,7 +108,7 @@ where
     /// If the pin is of another domain.
     pub fn get_leaving<'a>(&'a self, pin: &'a Pin<'_>, handle: Handle<K>) -> Result<&'a S, Stale> {
         let version = handle.version();
-        self.read(pin, handle, |word| word.answers_to(version) || (version.tag() != 0 && word == version.leaving()))
+        self.read(pin, handle, |word| word.answers_to(version) || is_leaving(word, version))
     }
 
     #[inline]
@@ -116,11 +116,11 @@ where
         &'a self,
         pin: &'a Pin<'_>,
         handle: Handle<K>,
-        is_there: impl FnOnce(Version) -> bool,
+        is_there: impl FnOnce(Word) -> bool,
     ) -> Result<&'a S, Stale> {
         pin.check(&self.domain);
         let slot = self.slots.slot(handle.index())?;
-        if !is_there(slot.version()) {
+        if !is_there(slot.word()) {
             return Err(Stale);
         }
         // SAFETY: the word was one of a live or leaving incarnation, so the part was initialised. It is dropped by the
@@ -139,77 +139,98 @@ where
     /// [`Stale`], also as soon as a removal has begun.
     #[inline]
     pub fn enter(&self, handle: Handle<K>) -> Result<Active<'_, P>, Stale> {
-        let Some(found) = self.slots.find(handle.index()) else { return stale() };
-        let slot = found.slot();
-        let ticket = records::current().enter(slot.address(), self.slots.fences);
-        if !slot.version().answers_to(handle.version()) {
+        let Some(found) = self.slots.find(handle.index()) else { return self.enter_fenced(handle) };
+        let slot = found.get();
+        let ticket = records::enter(slot.address());
+        self.admit(slot, ticket, handle)
+    }
+
+    /// Where readers fence, and where there is no such slot.
+    #[cold]
+    fn enter_fenced(&self, handle: Handle<K>) -> Result<Active<'_, P>, Stale> {
+        let slot = self.slots.slot(handle.index())?;
+        let ticket = match self.slots.fences {
+            Fences::Asymmetric => records::enter(slot.address()),
+            Fences::Symmetric => records::enter_fenced(slot.address()),
+        };
+        self.admit(slot, ticket, handle)
+    }
+
+    /// As [`enter`](Self::enter), saying what for: a removal that has to wait is told ([`Blocker`](crate::Blocker)).
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`].
+    pub fn enter_labelled(&self, handle: Handle<K>, label: Label) -> Result<Active<'_, P>, Stale> {
+        let slot = self.slots.slot(handle.index())?;
+        let ticket = records::enter_labelled(slot.address(), label.number(), self.slots.fences);
+        self.admit(slot, ticket, handle)
+    }
+
+    /// Looks whether the object is there, after its address was stored in the ticket's cell and a fence.
+    #[inline]
+    fn admit<'a>(&'a self, slot: &'a Slot<S, P>, ticket: Ticket, handle: Handle<K>) -> Result<Active<'a, P>, Stale> {
+        if !slot.word().answers_to(handle.version()) {
             ticket.leave();
             return stale();
         }
-        // SAFETY: the slot is live and its address was in the cell before the version was read (`enter` fences in
+        // SAFETY: the slot is live and its address was in the cell before the word was read (`enter` fences in
         // between): a remover whose mark this read did not see sees the cell, and waits for the ticket.
         Ok(unsafe { Active::new(slot.payload(), ticket) })
     }
 
+    /// Enters several objects: all of them or none.
+    ///
+    /// An object may be among them twice. More than one guard at once costs more than one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if one of them is; then none is entered.
+    pub fn enter_all<const N: usize>(&self, handles: [Handle<K>; N]) -> Result<[Active<'_, P>; N], Stale> {
+        let mut entered = Vec::with_capacity(N);
+        for handle in handles {
+            entered.push(self.enter(handle)?);
+        }
+        entered.try_into().map_err(|_| Stale)
+    }
+
+    /// Enters an object with a reference that is `Send`: for a request that completes on another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`].
+    pub fn enter_owned(&self, handle: Handle<K>, label: Label) -> Result<Owned<S, P>, Stale> {
+        let active = self.enter(handle)?;
+        let slot = self.slots.slot(handle.index())?;
+        // SAFETY: `active` is inside the object.
+        let owned = unsafe { Owned::new(Arc::clone(&self.slots), slot.payload(), slot.address(), label) };
+        drop(active);
+        Ok(owned)
+    }
+
+    /// The calling thread's way in, for loops: it has looked up once what [`enter`](Self::enter) looks up each time.
+    pub fn session(&self) -> Session<'_, K, S, P> {
+        Session::new(&self.slots)
+    }
+
     /// Whether the object has neither left nor begun to. It may do so at any moment.
     pub fn contains(&self, handle: Handle<K>) -> bool {
-        self.slots.slot(handle.index()).is_ok_and(|slot| slot.version().answers_to(handle.version()))
+        self.slots.slot(handle.index()).is_ok_and(|slot| slot.word().answers_to(handle.version()))
+    }
+
+    /// Whether the object has begun to leave and has not left: what a callback that runs inside it may ask.
+    pub fn is_leaving(&self, handle: Handle<K>) -> bool {
+        self.slots.slot(handle.index()).is_ok_and(|slot| is_leaving(slot.word(), handle.version()))
     }
 
     /// Whether the calling thread is inside the object, which may be leaving meanwhile.
+    ///
+    /// [`Owned`] references are nobody's in this sense.
     pub fn is_inside(&self, handle: Handle<K>) -> bool {
         let Ok(slot) = self.slots.slot(handle.index()) else { return false };
-        let (word, version) = (slot.version(), handle.version());
-        let is_this = word.answers_to(version) || word == version.leaving();
+        let (word, version) = (slot.word(), handle.version());
+        let is_this = word.answers_to(version) || is_leaving(word, version);
         is_this && records::is_inside(|address| address == slot.address())
-    }
-
-    /// Removes an object: nobody gets in any more, those inside are waited for, and the payload is handed back.
-    ///
-    /// # Errors
-    ///
-    /// - [`RemoveError::Stale`] if it had left. Where another thread is removing it, this returns when that removal and the
-    ///   drop of the payload are over, unless the caller is itself inside an object, or in that very drop:
-    ///   [`RemoveError::Leaving`].
-    /// - [`RemoveError::Pinned`], [`RemoveError::Inside`]: nothing has changed.
-    /// - [`RemoveError::Barrier`]: see there.
-    pub fn remove(&self, handle: Handle<K>) -> Result<P, RemoveError> {
-        let mut leaving = self.leave();
-        match leaving.mark(handle) {
-            Ok(()) => {}
-            Err(RemoveError::Leaving) => {
-                self.join(handle)?;
-                return Err(RemoveError::Stale(Stale));
-            }
-            Err(error) => return Err(error),
-        }
-        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
-        let payload = quiet.take();
-        payload.map(|(_, payload)| payload).ok_or(RemoveError::Stale(Stale))
-    }
-
-    /// Begins a removal of several objects, in steps.
-    pub fn leave(&self) -> Leaving<'_, K, S, P> {
-        Leaving::new(self)
-    }
-
-    /// Whether [`join`](Self::join) would wait for the object, or not have to. Neither may be so any more a moment later.
-    pub fn may_join(&self, handle: Handle<K>) -> bool {
-        !self.domain.is_pinned() && self.departures.may_join(handle.index(), handle.version())
-    }
-
-    /// Waits until an object that another thread is removing has gone, payload and all. Returns at once if it is not
-    /// leaving.
-    ///
-    /// # Errors
-    ///
-    /// [`RemoveError::Leaving`] if the caller cannot wait: it is inside an object, it is dropping a payload for a removal, it
-    /// is the one that removes, or the removal was given up. [`RemoveError::Pinned`] if it holds a pin.
-    pub fn join(&self, handle: Handle<K>) -> Result<(), RemoveError> {
-        if self.domain.is_pinned() {
-            return Err(RemoveError::Pinned);
-        }
-        self.departures.join(handle.index(), handle.version())
     }
 
     /// Ends the stay of guards that have been forgotten (`mem::forget`), so that removals do not wait for them any more: the
@@ -218,25 +239,12 @@ where
         records::forget(&self.slots.memory());
     }
 
-    /// The objects alive, each with its store part.
-    ///
-    /// Neither blocks anybody nor is blocked. An object that is there during the whole walk is met exactly once; one that
-    /// comes or leaves meanwhile, once or not at all. What is yielded was alive when it was met.
-    ///
-    /// # Panics
-    ///
-    /// If the pin is of another domain.
-    pub fn iter<'a>(&'a self, pin: &'a Pin<'_>) -> Iter<'a, K, S, P> {
-        pin.check(&self.domain);
-        Iter { arena: self, pin, indices: 0..self.slots.fresh() }
-    }
-
-    /// How many objects hold a slot, alive or leaving.
+    /// How many slots are taken: by objects alive or leaving, and by reservations.
     pub fn len(&self) -> usize {
-        self.slots.live()
+        self.slots.held()
     }
 
-    /// Whether no object holds a slot.
+    /// Whether no slot is taken.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -253,27 +261,43 @@ where
 
     /// Reclaims what can be reclaimed and tells how much is left: nothing, unless some thread is pinned.
     pub fn flush(&self) -> usize {
-        self.collect(self.slots.retire([], 0));
-        let (mut left, mut idle) = (self.garbage(), 0);
-        while left > 0 && idle < FLUSH_ROUNDS {
-            self.domain.advance();
-            idle = if self.garbage() < left { 0 } else { idle + 1 };
-            left = self.garbage();
-        }
-        left
+        hand_over(&self.slots, &self.domain, self.slots.limbo());
+        self.domain.advance();
+        self.garbage()
     }
+}
 
-    /// Gives leaving slots up. Their payloads have been taken.
-    pub(crate) fn retire(&self, slots: impl IntoIterator<Item = (u32, Version)>) {
-        self.collect(self.slots.retire(slots, GARBAGE_BATCH));
-    }
+#[inline]
+fn is_leaving(word: Word, version: Version) -> bool {
+    version.tag() != 0 && version.is_live() && word.version() == version.leaving()
+}
 
-    fn collect(&self, indices: Option<Vec<u32>>) {
-        if let Some(indices) = indices.filter(|indices| !indices.is_empty()) {
-            let slots = Arc::clone(&self.slots);
-            self.domain.defer(move || slots.reclaim(&indices));
-        }
+/// Gives leaving slots up, whose payloads have been taken.
+pub(crate) fn retire<S, P>(slots: &Arc<Slots<S, P>>, domain: &Domain, retired: impl IntoIterator<Item = (u32, Version)>)
+where
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    if let Some(indices) = slots.retire(retired, GARBAGE_BATCH) {
+        hand_over(slots, domain, indices);
     }
+}
+
+/// Hands retired slots to the collector.
+fn hand_over<S, P>(slots: &Arc<Slots<S, P>>, domain: &Domain, indices: Vec<u32>)
+where
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    if indices.is_empty() {
+        return;
+    }
+    let (slots, count) = (Arc::clone(slots), indices.len());
+    slots.hand_over(count);
+    domain.defer(count, move || {
+        slots.reclaim(&indices);
+        slots.handed_back(count);
+    });
 }
 
 impl<K, S, P> Drop for Arena<K, S, P> {
@@ -281,16 +305,11 @@ impl<K, S, P> Drop for Arena<K, S, P> {
         // Guards borrow the arena, so those whose addresses are still in cells have been forgotten.
         records::forget(&self.slots.memory());
         let mut panic = FirstPanic::default();
-        let mut drop_payload = |payload: NonNull<P>| {
+        let drop_payload = |payload: NonNull<P>| {
             // SAFETY: `self` is borrowed for good, so nobody is inside; the payload is initialised and is not dropped
-            // again: `clear` meets each live slot once, and an abandoned one is not live.
+            // again: `clear` meets each slot once.
             panic.catch(|| unsafe { payload.drop_in_place() });
         };
-        for (index, _) in self.departures.abandoned() {
-            if let Ok(slot) = self.slots.slot(index) {
-                drop_payload(slot.payload());
-            }
-        }
         // SAFETY: `&mut self`, and store parts and guards borrow the arena. `drop_payload` does not unwind.
         let above = unsafe { self.slots.clear(drop_payload) };
         self.domain.tag().used(above);
@@ -300,7 +319,7 @@ impl<K, S, P> Drop for Arena<K, S, P> {
 
 impl<K, S, P> fmt::Debug for Arena<K, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arena").field("domain", &self.domain).field("len", &self.slots.live()).finish_non_exhaustive()
+        f.debug_struct("Arena").field("domain", &self.domain).field("len", &self.slots.held()).finish_non_exhaustive()
     }
 }
 
@@ -334,36 +353,5 @@ impl<K, S, P> Drop for Reservation<'_, K, S, P> {
 impl<K: Kind, S, P> fmt::Debug for Reservation<'_, K, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Reservation").field(&self.handle()).finish()
-    }
-}
-
-/// A walk over an arena. See [`Arena::iter`].
-pub struct Iter<'a, K, S: 'static, P> {
-    arena: &'a Arena<K, S, P>,
-    pin: &'a Pin<'a>,
-    indices: std::ops::Range<u32>,
-}
-
-impl<'a, K, S, P> Iterator for Iter<'a, K, S, P>
-where
-    K: Kind,
-    S: Send + Sync + 'static,
-    P: Send + Sync + 'static,
-{
-    type Item = (Handle<K>, &'a S);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let arena = self.arena;
-        self.indices.by_ref().find_map(|index| {
-            let word = arena.slots.slot(index).ok()?.version();
-            let handle = Handle::new(index, word);
-            word.is_live().then(|| arena.get(self.pin, handle).ok().map(|store| (handle, store)))?
-        })
-    }
-}
-
-impl<K, S, P> fmt::Debug for Iter<'_, K, S, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter").field("left", &self.indices).finish_non_exhaustive()
     }
 }

@@ -18,13 +18,17 @@ pub enum RemoveError {
     /// The caller holds a pin of this domain; a removal may wait and runs the payload's `Drop`. Nothing has changed.
     #[error("the thread that removes holds a pin")]
     Pinned,
-    /// The caller itself is inside the object. Nothing has changed.
+    /// The caller itself is inside the object, and would wait for itself. A removal that has only to be begun is not refused.
     #[error("the thread that removes is inside the object")]
     Inside,
     /// The object is leaving, and the caller cannot wait until it has gone: it is inside an object, or in the middle of
     /// dropping a payload, and the thread that removes might wait for it in turn; or the removal was given up.
     #[error("the object is leaving")]
     Leaving,
+    /// Those inside wait, each or through others, for the caller: it would wait for itself. Of those who close such a circle
+    /// one is told. The object is leaving and stays so.
+    #[error("the removal would wait for itself")]
+    Deadlock,
     /// The deadline came before those inside had left. The object is leaving and stays so.
     #[error("somebody was still inside at the deadline")]
     TimedOut,
@@ -33,6 +37,11 @@ pub enum RemoveError {
     #[error("the memory barrier has been refused")]
     Barrier,
 }
+
+/// The caller would wait for itself: for a lock that it holds, or whose holder waits for it, through any number of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[error("the caller would wait for itself")]
+pub struct Deadlock;
 
 /// Why a domain could not be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]

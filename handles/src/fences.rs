@@ -16,9 +16,9 @@
 
 #![expect(unsafe_code, reason = "membarrier(2) is a system call without a wrapper")]
 
-use std::sync::atomic::{Ordering, compiler_fence, fence};
-
 use crate::error::{DomainError, RemoveError};
+use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
+use crate::sync::{Mutex, process_static};
 
 /// How a removal learns who is inside. Settled when a [`Domain`](crate::Domain) is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -62,22 +62,46 @@ impl Fences {
         }
     }
 
-    /// The remover's side.
-    pub(crate) fn heavy(self) -> Result<(), RemoveError> {
-        // SeqCst: pairs with `light`. With `membarrier` it orders this thread's own store before the call, which
-        // the system call's own barrier does too: it costs nothing beside it, and needs no reading of the kernel.
-        fence(Ordering::SeqCst);
-        if self == Self::Asymmetric && !membarrier::barrier() {
-            return Err(RemoveError::Barrier);
-        }
-        Ok(())
+    /// The remover's side. `unfenced` answers, after a full fence, whether the other side may be a reader that only kept the
+    /// compiler from reordering.
+    pub(crate) fn heavy(self, unfenced: impl FnOnce() -> bool) -> Result<(), RemoveError> {
+        full();
+        if self == Self::Asymmetric && unfenced() { barrier() } else { Ok(()) }
     }
+}
+
+process_static! {
+    /// Held by whoever issues a barrier.
+    static ISSUING: Mutex<()> = Mutex::new(());
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    static DONE: AtomicUsize = AtomicUsize::new(0);
+}
+
+/// The barrier, or another thread's that has begun since the call: removers that wait at the same time share one. The
+/// caller has fenced.
+pub(crate) fn barrier() -> Result<(), RemoveError> {
+    // Acquire: the barrier that has this number was begun before; any later one begins after the call.
+    let before = BEGUN.load(Ordering::Acquire);
+    let _issuing = ISSUING.lock();
+    // Relaxed: written under the lock.
+    if DONE.load(Ordering::Relaxed) > before {
+        return Ok(());
+    }
+    // AcqRel: a remover that reads the new number cannot use this barrier, one that reads the old one can: what it did
+    // before came before this, and so before the system call. The fences of both stand between.
+    let this = BEGUN.fetch_add(1, Ordering::AcqRel) + 1;
+    full();
+    if !membarrier::barrier() {
+        return Err(RemoveError::Barrier);
+    }
+    // Relaxed: read under the lock.
+    DONE.store(this, Ordering::Relaxed);
+    Ok(())
 }
 
 /// A full fence.
 pub(crate) fn full() {
-    // SeqCst: pairs with the fence that the collector issues before it advances the epoch. A thread that says which epoch it
-    // is in, and then looks things up, must not look them up before.
+    // SeqCst: pairs with another thread's; what stands before the earlier of the two is seen after the later.
     fence(Ordering::SeqCst);
 }
 

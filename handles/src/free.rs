@@ -1,87 +1,153 @@
-//! Which slots are free: never used, or in the queue of those to be used again.
+//! Which slots are free: never used, or in a queue of those to be used again.
+//!
+//! A thread takes slots from a shelf and puts them back on one; there are several, so that threads do not meet. What a shelf
+//! has too many of goes to a depot that all share, and what it lacks comes from there: so slots that one thread takes
+//! and another gives back do not pile up.
 
 use std::collections::VecDeque;
 
-/// Slots wait in the queue until so many are in it, so that even one object that comes and goes wears many slots.
-const SPREAD: usize = 64;
+use crate::sync::Mutex;
 
-/// The queue is first in, first out: reuse is spread evenly. It stands under a lock, so that a slot which was reserved
+/// Slots wait in a shelf's queue until more than so many are in it, so that even one object that comes and goes wears many
+/// slots. So many go to the depot, or come from there, at once.
+pub(crate) const BATCH: usize = if cfg!(any(loom, shuttle)) { 1 } else { 64 };
+
+/// What the threads that share a shelf have at hand.
+///
+/// Queues are first in, first out: reuse is spread evenly. They stand under a lock, so that a slot which was reserved
 /// and then cancelled is pushed like any other and no push can meet a stale head.
 #[derive(Debug, Default)]
-pub(crate) struct FreeSlots {
+pub(crate) struct Shelf {
     queue: VecDeque<u32>,
-    /// The lowest index that was never used.
+    /// Never used.
+    fresh: std::ops::Range<u32>,
+    /// Retired slots whose store parts wait for an epoch, not yet handed to the collector.
+    pub(crate) limbo: Vec<u32>,
+    /// Slots taken, less those given back here: the sum over all shelves is how many are held.
+    pub(crate) held: isize,
+}
+
+/// What all shelves share.
+#[derive(Debug, Default)]
+pub(crate) struct Depot {
+    stock: Mutex<Stock>,
+}
+
+#[derive(Debug, Default)]
+struct Stock {
+    queue: VecDeque<u32>,
+    /// All indices below this have been given to shelves.
     fresh: u32,
     retired: usize,
 }
 
-impl FreeSlots {
-    /// Takes a slot to be used again, or a fresh one below `capacity`.
-    pub(crate) fn pop(&mut self, capacity: u32) -> Option<u32> {
-        if self.queue.len() > SPREAD || self.fresh == capacity {
-            return self.queue.pop_front();
-        }
-        self.fresh += 1;
-        Some(self.fresh - 1)
-    }
-
-    pub(crate) fn push(&mut self, index: u32) {
-        self.queue.push_back(index);
-    }
-
-    /// Counts a slot whose generations are used up: it is never used again.
-    pub(crate) fn retire(&mut self) {
-        self.retired += 1;
-    }
-
-    pub(crate) fn retired(&self) -> usize {
-        self.retired
-    }
-
-    /// All slots below this index have been used.
+impl Depot {
+    /// All slots that have ever been used stand below this index.
     pub(crate) fn fresh(&self) -> u32 {
-        self.fresh
+        self.stock.lock().fresh
     }
 
-    /// Takes back a fresh slot for which no memory was to be had, and gives one that waits, if any does. Where another thread
-    /// has taken the next fresh one meanwhile, this one is lost: it is one slot, of an arena that is out of memory.
-    pub(crate) fn exchange(&mut self, fresh: u32) -> Option<u32> {
-        if self.fresh == fresh + 1 {
-            self.fresh = fresh;
+    /// How many slots are never used again.
+    pub(crate) fn retired(&self) -> usize {
+        self.stock.lock().retired
+    }
+
+    /// Counts a slot whose generations are used up.
+    pub(crate) fn retire(&self) {
+        self.stock.lock().retired += 1;
+    }
+
+    /// Gives a shelf something to take: slots to be used again if there are enough of them, or fresh ones below `capacity`, or
+    /// whatever there is.
+    fn restock(&self, shelf: &mut Shelf, capacity: u32) {
+        let mut stock = self.stock.lock();
+        if stock.queue.len() >= BATCH || stock.fresh == capacity {
+            let count = stock.queue.len().min(BATCH);
+            shelf.queue.extend(stock.queue.drain(..count));
+            return;
         }
-        self.queue.pop_front()
+        let end = stock.fresh.saturating_add(BATCH as u32).min(capacity);
+        shelf.fresh = stock.fresh..end;
+        stock.fresh = end;
     }
 }
 
-#[cfg(test)]
+impl Shelf {
+    /// Takes a slot to be used again, or a fresh one below `capacity`.
+    pub(crate) fn pop(&mut self, depot: &Depot, capacity: u32) -> Option<u32> {
+        if self.queue.len() <= BATCH && self.fresh.is_empty() {
+            depot.restock(self, capacity);
+        }
+        if self.queue.len() > BATCH {
+            return self.queue.pop_front();
+        }
+        self.fresh.next().or_else(|| self.queue.pop_front())
+    }
+
+    /// Puts a vacant slot back.
+    pub(crate) fn push(&mut self, depot: &Depot, index: u32) {
+        self.queue.push_back(index);
+        if self.queue.len() > 3 * BATCH {
+            depot.stock.lock().queue.extend(self.queue.drain(..BATCH));
+        }
+    }
+
+    /// Takes back a fresh slot for which there is no memory, and gives one that waits, if any does.
+    pub(crate) fn exchange(&mut self, fresh: u32) -> Option<u32> {
+        self.fresh.start = fresh.min(self.fresh.start);
+        self.queue.pop_front()
+    }
+
+    /// Gives all slots that wait, for another shelf that has none.
+    pub(crate) fn empty(&mut self) -> impl Iterator<Item = u32> {
+        self.queue.drain(..)
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 
     #[test]
     fn slots_come_back_in_the_order_in_which_they_went() {
-        let mut free = FreeSlots::default();
-        let used: Vec<u32> = (0..200).map(|_| free.pop(u32::MAX).unwrap()).collect();
-        used.iter().for_each(|index| free.push(*index));
-        let again: Vec<u32> = (0..100).map(|_| free.pop(u32::MAX).unwrap()).collect();
-        assert_eq!(again, used[..100]);
+        let (depot, mut shelf) = (Depot::default(), Shelf::default());
+        let used: Vec<u32> = (0..200).map(|_| shelf.pop(&depot, u32::MAX).unwrap()).collect();
+        used.iter().for_each(|index| shelf.push(&depot, *index));
+        let fresh = 200..256;
+        let again: Vec<u32> =
+            (0..128).map(|_| shelf.pop(&depot, u32::MAX).unwrap()).filter(|i| !fresh.contains(i)).collect();
+        let mut sorted = again.clone();
+        sorted.sort_unstable();
+        assert!(again.len() > 60 && again == sorted, "{again:?}");
     }
 
     #[test]
     fn a_full_arena_gives_what_is_in_the_queue_and_then_nothing() {
-        let mut free = FreeSlots::default();
-        assert_eq!((0..3).map(|_| free.pop(3)).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
-        assert_eq!(free.pop(3), None);
-        free.push(1);
-        assert_eq!((free.pop(3), free.pop(3)), (Some(1), None));
+        let (depot, mut shelf) = (Depot::default(), Shelf::default());
+        assert_eq!((0..3).map(|_| shelf.pop(&depot, 3)).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
+        assert_eq!(shelf.pop(&depot, 3), None);
+        shelf.push(&depot, 1);
+        assert_eq!((shelf.pop(&depot, 3), shelf.pop(&depot, 3)), (Some(1), None));
     }
 
     #[test]
     fn where_there_is_no_memory_for_a_fresh_slot_one_that_waits_is_used() {
-        let mut free = FreeSlots::default();
-        assert_eq!((free.pop(9), free.pop(9)), (Some(0), Some(1)));
-        free.push(0);
-        assert_eq!(free.pop(9), Some(2));
-        assert_eq!((free.exchange(2), free.exchange(2)), (Some(0), None));
-        assert_eq!(free.fresh(), 2);
+        let (depot, mut shelf) = (Depot::default(), Shelf::default());
+        assert_eq!((shelf.pop(&depot, 9), shelf.pop(&depot, 9)), (Some(0), Some(1)));
+        shelf.push(&depot, 0);
+        assert_eq!(shelf.pop(&depot, 9), Some(2));
+        assert_eq!((shelf.exchange(2), shelf.exchange(2)), (Some(0), None));
+        assert_eq!(shelf.pop(&depot, 9), Some(2));
+    }
+
+    #[test]
+    fn what_one_shelf_gives_back_another_uses_again() {
+        let depot = Depot::default();
+        let (mut taker, mut giver) = (Shelf::default(), Shelf::default());
+        for _ in 0..10_000 {
+            let index = taker.pop(&depot, u32::MAX).unwrap();
+            giver.push(&depot, index);
+        }
+        assert!(depot.fresh() <= 8 * BATCH as u32, "{} slots for one at a time", depot.fresh());
     }
 }

@@ -1,132 +1,44 @@
-#![expect(unsafe_code, reason = "a removal takes payloads out of their slots")]
+#![expect(unsafe_code, reason = "a removal says that its objects have been drained")]
 
-use std::any::Any;
-use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::thread::{self, ThreadId};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-
-use crate::arena::Arena;
-use crate::drain::drain;
+use crate::batch::Batch;
+use crate::blocker::Blocker;
+use crate::domain::Domain;
+use crate::drain::{Alarm, Marked, Seen};
 use crate::error::{RemoveError, Stale};
+use crate::fences;
 use crate::handle::{Handle, Kind};
+use crate::quiet::{Quiet, take_over};
 use crate::records;
+use crate::slots::Slots;
 use crate::version::Version;
-
-thread_local! {
-    /// How many payloads the calling thread is in the middle of dropping for removals. It must not wait for another thread's
-    /// removal meanwhile, which may be waiting for this one.
-    static DROPPING: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Who is removing what, in one arena.
-#[derive(Debug, Default)]
-pub(crate) struct Departures {
-    leaving: Mutex<HashMap<u32, Departure>>,
-    changed: Condvar,
-}
-
-#[derive(Debug)]
-struct Departure {
-    version: Version,
-    remover: ThreadId,
-    /// The removal was given up between mark and drain: the payload is still there.
-    abandoned: bool,
-}
-
-impl Departure {
-    /// Whether the calling thread can wait for its end: nobody can wait for the calling thread meanwhile, and somebody is at it.
-    fn may_be_waited_for(&self) -> bool {
-        let may_wait = !records::is_inside(|_| true) && DROPPING.get() == 0;
-        may_wait && !self.abandoned && self.remover != thread::current().id()
-    }
-}
-
-impl Departures {
-    /// Runs `mark` and, if it says so, notes the departure; nobody sees the one without the other.
-    fn begin(&self, index: u32, version: Version, mark: impl FnOnce() -> bool) -> Result<(), RemoveError> {
-        let remover = thread::current().id();
-        let mut leaving = self.leaving.lock();
-        if mark() {
-            leaving.insert(index, Departure { version, remover, abandoned: false });
-            return Ok(());
-        }
-        let same = leaving.get(&index).is_some_and(|departure| departure.version == version);
-        Err(if same { RemoveError::Leaving } else { RemoveError::Stale(Stale) })
-    }
-
-    /// Ends the notes of these incarnations. Their slots have been given up, so others may have notes there.
-    fn end(&self, slots: &[(u32, Version)]) {
-        let mut leaving = self.leaving.lock();
-        for (index, version) in slots {
-            if leaving.get(index).is_some_and(|departure| departure.version == *version) {
-                leaving.remove(index);
-            }
-        }
-        self.changed.notify_all();
-    }
-
-    fn abandon(&self, slots: &[(u32, Version)]) {
-        self.change(slots, |departure| departure.abandoned = true);
-        self.changed.notify_all();
-    }
-
-    /// Notes that the calling thread is the one that goes on with a removal.
-    fn adopt(&self, slots: &[(u32, Version)]) {
-        let remover = thread::current().id();
-        self.change(slots, |departure| departure.remover = remover);
-    }
-
-    fn change(&self, slots: &[(u32, Version)], change: impl Fn(&mut Departure)) {
-        let mut leaving = self.leaving.lock();
-        for (index, version) in slots {
-            if let Some(departure) = leaving.get_mut(index).filter(|departure| departure.version == *version) {
-                change(departure);
-            }
-        }
-    }
-
-    pub(crate) fn may_join(&self, index: u32, version: Version) -> bool {
-        let leaving = self.leaving.lock();
-        let departure = leaving.get(&index).filter(|departure| departure.version == version);
-        departure.is_none_or(Departure::may_be_waited_for)
-    }
-
-    pub(crate) fn join(&self, index: u32, version: Version) -> Result<(), RemoveError> {
-        let mut leaving = self.leaving.lock();
-        while let Some(departure) = leaving.get(&index).filter(|departure| departure.version == version) {
-            if !departure.may_be_waited_for() {
-                return Err(RemoveError::Leaving);
-            }
-            self.changed.wait(&mut leaving);
-        }
-        Ok(())
-    }
-
-    /// The removals that were given up, for the arena's end.
-    pub(crate) fn abandoned(&self) -> Vec<(u32, Version)> {
-        let leaving = self.leaving.lock();
-        leaving.iter().filter(|(_, departure)| departure.abandoned).map(|(index, d)| (*index, d.version)).collect()
-    }
-}
 
 /// Objects that are being removed together: first all are marked, then those inside are waited for, once.
 ///
-/// A marked object is stale for all; what has begun is not undone. Dropped before it was drained, this leaves the marked
-/// objects leaving for as long as the arena lives: their payloads and slots are given free with it. Forgotten
-/// (`mem::forget`), it leaks their payloads, and who waits for one of them waits for ever.
-///
-/// Who holds one of these, or a [`Quiet`], should not remove or join what another thread may be removing: that one may be
-/// doing the same. A `Leaving` that has come from another thread is this one's as soon as it drains it.
+/// A marked object is stale for all; what has begun is not undone. Any thread can go on with it: wait, look whether it
+/// is over, await it. Dropped before that, this neither waits nor frees: the objects go on leaving, and
+/// [`Arena::given_up`](crate::Arena::given_up), [`Arena::reap`](crate::Arena::reap), the next
+/// [`Arena::remove`](crate::Arena::remove) or the arena's drop finishes them. Forgotten (`mem::forget`), it leaks their payloads,
+/// and who waits for one of them waits for ever.
 #[must_use = "marked objects stay leaving until they are drained"]
 pub struct Leaving<'a, K, S: 'static, P> {
-    arena: &'a Arena<K, S, P>,
-    marked: Vec<(u32, Version)>,
+    slots: &'a Arc<Slots<S, P>>,
+    domain: &'a Domain,
+    marked: Batch,
+    /// The thread that is noted as the one that removes.
+    remover: u32,
+    seen: Vec<Seen>,
+    kind: PhantomData<fn() -> K>,
 }
+
+type Finished<'a, K, S, P> = Result<Quiet<'a, K, S, P>, (Leaving<'a, K, S, P>, RemoveError)>;
 
 impl<'a, K, S, P> Leaving<'a, K, S, P>
 where
@@ -134,80 +46,269 @@ where
     S: Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    pub(crate) fn new(arena: &'a Arena<K, S, P>) -> Self {
-        Self { arena, marked: Vec::new() }
+    pub(crate) fn new(slots: &'a Arc<Slots<S, P>>, domain: &'a Domain) -> Self {
+        let remover = records::own_number();
+        Self { slots, domain, marked: Batch::default(), remover, seen: Vec::new(), kind: PhantomData }
+    }
+
+    /// A removal of objects that are marked as this thread's.
+    pub(crate) fn of(slots: &'a Arc<Slots<S, P>>, domain: &'a Domain, objects: &[(u32, Version)]) -> Self {
+        let mut this = Self::new(slots, domain);
+        this.marked.extend(objects.iter().copied());
+        this
     }
 
     /// Makes an object leave: from now on nobody gets in.
     ///
+    /// The caller may be inside it; then it cannot drain it, but [`defer`](Self::defer) that.
+    ///
     /// # Errors
     ///
-    /// [`RemoveError::Stale`]; [`RemoveError::Leaving`] if another is removing it, or has given that up; [`RemoveError::Pinned`],
-    /// [`RemoveError::Inside`]. In all of them the object is as it was.
+    /// [`RemoveError::Stale`]; [`RemoveError::Leaving`] if it is being removed, or that has been given up;
+    /// [`RemoveError::Pinned`]. In all of them the object is as it was.
     pub fn mark(&mut self, handle: Handle<K>) -> Result<(), RemoveError> {
-        if self.arena.domain.is_pinned() {
+        if self.domain.is_pinned() {
             return Err(RemoveError::Pinned);
         }
-        if self.arena.contains(handle) && self.arena.is_inside(handle) {
-            return Err(RemoveError::Inside);
-        }
         let (index, version) = (handle.index(), handle.version());
-        let slot = self.arena.slots.slot(index)?;
-        let mark = || version.tag() != 0 && slot.mark(version);
-        self.arena.departures.begin(index, version, mark)?;
+        let slot = self.slots.slot(index)?;
+        if version.tag() == 0 || !slot.mark(version, self.remover) {
+            let same = slot.version() == version.leaving();
+            return Err(if same { RemoveError::Leaving } else { RemoveError::Stale(Stale) });
+        }
         self.marked.push((index, version));
         Ok(())
     }
 
-    /// Waits until nobody is inside any of the marked objects. Any thread can do so.
+    /// How many objects are marked.
+    pub fn len(&self) -> usize {
+        self.marked.len()
+    }
+
+    /// Whether none is marked.
+    pub fn is_empty(&self) -> bool {
+        self.marked.is_empty()
+    }
+
+    /// The objects, in the order in which they were marked.
+    pub fn handles(&self) -> impl Iterator<Item = Handle<K>> {
+        self.marked.iter().map(|(index, version)| Handle::new(index, version))
+    }
+
+    /// Waits until nobody is inside any of the marked objects.
     ///
     /// # Errors
     ///
     /// This value comes back beside the error, and the objects go on leaving. [`RemoveError::Pinned`] and
-    /// [`RemoveError::Inside`] if that is what the caller is; [`RemoveError::Barrier`].
-    pub fn drain(self) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
+    /// [`RemoveError::Inside`] if that is what the caller is; [`RemoveError::Deadlock`]; [`RemoveError::Barrier`].
+    pub fn drain(self) -> Finished<'a, K, S, P> {
         self.finish(None)
     }
 
-    /// As [`drain`](Self::drain), until the deadline at the latest.
+    /// As [`drain`](Self::drain), until the deadline at the latest; one that has passed only looks.
     ///
     /// # Errors
     ///
-    /// As `drain`, and [`RemoveError::TimedOut`].
-    pub fn drain_until(self, deadline: Instant) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
+    /// As `drain`, and [`RemoveError::TimedOut`]: [`blockers`](Self::blockers) tells who is inside.
+    pub fn drain_until(self, deadline: Instant) -> Finished<'a, K, S, P> {
         self.finish(Some(deadline))
     }
 
-    fn finish(mut self, deadline: Option<Instant>) -> Result<Quiet<'a, K, S, P>, (Self, RemoveError)> {
-        if let Err(error) = self.wait(deadline) {
-            return Err((self, error));
-        }
-        let marked = std::mem::take(&mut self.marked);
-        Ok(Quiet { arena: self.arena, marked, taken: 0, remover: thread::current().id() })
+    /// Whether nobody is inside any of the marked objects any more: whether [`drain`](Self::drain) would not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoveError::Barrier`].
+    pub fn is_quiet(&mut self) -> Result<bool, RemoveError> {
+        self.with_marked(|marked, seen| {
+            let inside = marked.occupants()?;
+            crate::drain::note(seen, &inside);
+            Ok(inside.is_empty() && marked.stays.wait(marked.addresses, Some(Instant::now())))
+        })
     }
 
-    fn wait(&self, deadline: Option<Instant>) -> Result<(), RemoveError> {
-        if self.arena.domain.is_pinned() {
+    /// Waits until nobody is inside, without keeping a thread.
+    ///
+    /// The future gives what [`drain`](Self::drain) gives, but for [`RemoveError::Deadlock`]: no thread waits. It may be dropped at any
+    /// time, which is as dropping this.
+    pub fn drained(self) -> Drained<'a, K, S, P> {
+        Drained { leaving: Some(self), alarm: None }
+    }
+
+    /// Who is inside the marked objects, as far as drains have seen: with what label, which thread, since when.
+    ///
+    /// Looks anew; what has been seen before keeps its time.
+    pub fn blockers(&mut self) -> Vec<Blocker<K>> {
+        self.with_marked(|marked, seen| {
+            if let Ok(inside) = marked.occupants() {
+                crate::drain::note(seen, &inside);
+            }
+        });
+        Blocker::of(self.slots, &self.marked, &self.seen)
+    }
+
+    /// Goes on with the removal as the calling thread leaves the last of the objects: `finish` is called on this thread, in the
+    /// drop of its last guard of one of them, when nobody is inside any more. Where the thread is in none of them, that is at once.
+    ///
+    /// So a callback may remove its own object: when it has returned, all is gone. If the thread holds a pin as it leaves, or
+    /// waiting would be for itself, the removal is given up instead (see [`Leaving`]).
+    pub fn defer(self, finish: impl FnOnce(Quiet<'_, K, S, P>) + 'static) {
+        let addresses = self.addresses();
+        if !is_inside(&addresses) {
+            if let Ok(quiet) = self.drain() {
+                finish(quiet);
+            }
+            return;
+        }
+        let this = std::mem::ManuallyDrop::new(self);
+        let marked: Vec<_> = this.marked.iter().collect();
+        let (slots, domain) = (Arc::clone(this.slots), this.domain.clone());
+        // SAFETY: `this` is not dropped, and the batch is not used again.
+        drop(unsafe { std::ptr::read(&this.marked) });
+        // SAFETY: as above.
+        drop(unsafe { std::ptr::read(&this.seen) });
+        slots.removals.begin(marked.iter().copied());
+        slots.removals.marked();
+        let objects = Deferred { slots, domain, marked, kind: PhantomData::<fn() -> K> };
+        records::defer(addresses, Box::new(move || objects.run(finish)));
+    }
+
+    fn addresses(&self) -> Vec<usize> {
+        let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
+        let mut addresses: Vec<usize> = self.marked.iter().filter_map(address).collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
+    fn with_marked<R>(&mut self, run: impl FnOnce(&Marked<'_>, &mut Vec<Seen>) -> R) -> R {
+        let one;
+        let many;
+        let addresses = match (self.marked.get(0), self.marked.len()) {
+            (Some((index, _)), 1) => {
+                one = self.slots.slot(index).map_or(0, |slot| slot.address());
+                std::slice::from_ref(&one)
+            }
+            _ => {
+                many = self.addresses();
+                &many
+            }
+        };
+        run(&Marked { addresses, fences: self.slots.fences, stays: &self.slots.stays }, &mut self.seen)
+    }
+
+    fn finish(mut self, deadline: Option<Instant>) -> Finished<'a, K, S, P> {
+        if let Err(error) = self.check().and_then(|()| {
+            let slots = self.slots;
+            self.with_marked(|marked, seen| {
+                if is_inside(marked.addresses) {
+                    return Err(RemoveError::Inside);
+                }
+                marked.drain(deadline, seen, || slots.removals.marked())
+            })
+        }) {
+            return Err((self, error));
+        }
+        Ok(self.into_quiet())
+    }
+
+    /// The calling thread is to go on with the removal.
+    fn check(&mut self) -> Result<(), RemoveError> {
+        if self.domain.is_pinned() {
             return Err(RemoveError::Pinned);
         }
-        let slot = |(index, _): &(u32, Version)| self.arena.slots.slot(*index).ok();
-        let mut addresses: Vec<usize> = self.marked.iter().filter_map(slot).map(|slot| slot.address()).collect();
-        addresses.sort_unstable();
-        if records::is_inside(|address| addresses.binary_search(&address).is_ok()) {
-            return Err(RemoveError::Inside);
+        let caller = records::own_number();
+        if self.remover != caller {
+            self.remover = caller;
+            take_over(self.slots, &self.marked, caller);
         }
-        self.arena.departures.adopt(&self.marked);
-        match drain(self.arena.slots.fences, &addresses, deadline)? {
-            true => Ok(()),
-            false => Err(RemoveError::TimedOut),
+        Ok(())
+    }
+
+    /// The objects have been drained.
+    fn into_quiet(mut self) -> Quiet<'a, K, S, P> {
+        let marked = std::mem::take(&mut self.marked);
+        // SAFETY: the caller has drained them; nothing is left in `self`.
+        unsafe { Quiet::new(self.slots, self.domain, marked, self.remover) }
+    }
+
+    /// Takes those out that are quiet. What is left goes on leaving.
+    pub(crate) fn split(&mut self) -> Result<Quiet<'a, K, S, P>, RemoveError> {
+        self.check()?;
+        let occupied = self.with_marked(|marked, _| marked.occupants())?;
+        let (mut quiet, mut left) = (Batch::default(), Batch::default());
+        for (index, version) in std::mem::take(&mut self.marked).iter() {
+            let address = self.slots.slot(index).map_or(0, |slot| slot.address());
+            let inside = occupied.iter().any(|occupant| occupant.address() == address);
+            let stays = !self.slots.stays.wait(&[address], Some(Instant::now()));
+            if inside || stays { left.push((index, version)) } else { quiet.push((index, version)) }
         }
+        self.marked = left;
+        // SAFETY: nobody is inside these, by the look after the barrier.
+        Ok(unsafe { Quiet::new(self.slots, self.domain, quiet, self.remover) })
+    }
+}
+
+fn is_inside(addresses: &[usize]) -> bool {
+    records::is_inside(|address| addresses.binary_search(&address).is_ok())
+}
+
+/// A removal that goes on when its thread has left.
+struct Deferred<K, S: 'static, P> {
+    slots: Arc<Slots<S, P>>,
+    domain: Domain,
+    marked: Vec<(u32, Version)>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K, S, P> Deferred<K, S, P>
+where
+    K: Kind,
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    fn run(self, finish: impl FnOnce(Quiet<'_, K, S, P>)) {
+        // What the arena has finished at its end is left out.
+        let objects = self.slots.removals.begin_run(self.marked);
+        let _run = Run { slots: &self.slots, objects: &objects };
+        let leaving: Leaving<'_, K, S, P> = Leaving::of(&self.slots, &self.domain, &objects);
+        // What cannot be finished is given up as it is dropped.
+        if let Ok(quiet) = leaving.drain() {
+            finish(quiet);
+        }
+    }
+}
+
+/// A deferred removal is under way.
+struct Run<'a, S, P> {
+    slots: &'a Slots<S, P>,
+    objects: &'a [(u32, Version)],
+}
+
+impl<S, P> Drop for Run<'_, S, P> {
+    fn drop(&mut self) {
+        self.slots.removals.end_run(self.objects);
     }
 }
 
 impl<K, S, P> Drop for Leaving<'_, K, S, P> {
     fn drop(&mut self) {
-        if !self.marked.is_empty() {
-            self.arena.departures.abandon(&self.marked);
+        if self.marked.is_empty() {
+            return;
+        }
+        self.slots.removals.begin(self.marked.iter());
+        let mut awaited = false;
+        for (index, version) in self.marked.iter() {
+            if let Ok(slot) = self.slots.slot(index) {
+                let before = slot.change(version, |word| Some(word.given_up()));
+                awaited |= before.is_some_and(|word| word.is_awaited());
+            }
+        }
+        self.slots.removals.give_up(self.marked.len());
+        // Those who sleep inside have to be told, too.
+        fences::full();
+        self.slots.removals.marked();
+        if awaited {
+            self.slots.removals.ended();
         }
     }
 }
@@ -218,120 +319,52 @@ impl<K, S, P> fmt::Debug for Leaving<'_, K, S, P> {
     }
 }
 
-/// Objects that have been drained: nobody is inside, and nobody will ever be.
-///
-/// Their payloads are the caller's, one by one, in the order in which the objects were marked. Their store parts can still
-/// be read under a pin ([`Arena::get_leaving`]), and their slots are taken. When this is dropped, the payloads that are
-/// left are dropped, on the caller's thread, and then all the slots are given up. If payloads panic as they are
-/// dropped, the others are dropped all the same, and the first panic goes on afterwards.
-///
-/// # Invariants
-///
-/// The payloads of `marked[taken..]` are initialised and this one's alone.
-pub struct Quiet<'a, K, S, P>
+/// A drain as a future. See [`Leaving::drained`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct Drained<'a, K, S: 'static, P> {
+    leaving: Option<Leaving<'a, K, S, P>>,
+    /// The alarms of those whom the last look found inside. They stay up, so that the waker is called.
+    alarm: Option<Alarm>,
+}
+
+impl<K, S, P> Unpin for Drained<'_, K, S, P> {}
+
+impl<'a, K, S, P> Future for Drained<'a, K, S, P>
 where
     K: Kind,
     S: Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    arena: &'a Arena<K, S, P>,
-    marked: Vec<(u32, Version)>,
-    taken: usize,
-    /// The thread that is noted as the one that removes.
-    remover: ThreadId,
-}
+    type Output = Finished<'a, K, S, P>;
 
-impl<K, S, P> Quiet<'_, K, S, P>
-where
-    K: Kind,
-    S: Send + Sync + 'static,
-    P: Send + Sync + 'static,
-{
-    /// The payload of the next object.
-    pub fn take(&mut self) -> Option<(Handle<K>, P)> {
-        self.adopt();
-        let (index, version) = *self.marked.get(self.taken)?;
-        let slot = self.arena.slots.slot(index).ok()?;
-        self.taken += 1;
-        // SAFETY: the object has been marked and drained, so by the protocol of `records` no reference to the payload is
-        // left or will be made. By the invariant it is initialised; `taken` has moved past it.
-        let payload = unsafe { slot.payload().read() };
-        Some((Handle::new(index, version), payload))
-    }
-
-    /// The calling thread goes on with the removal: a payload's drop that asks for its own object is not to wait for it.
-    fn adopt(&mut self) {
-        let caller = thread::current().id();
-        if self.remover != caller {
-            self.remover = caller;
-            self.arena.departures.adopt(&self.marked);
-        }
-    }
-
-    /// Drops the payloads that are left. Afterwards their objects' store parts can still be read.
-    ///
-    /// # Panics
-    ///
-    /// With the first panic of a payload's drop, after all have been dropped.
-    pub fn drop_payloads(&mut self) {
-        let mut panic = FirstPanic::default();
-        DROPPING.set(DROPPING.get() + 1);
-        while let Some((_, payload)) = self.take() {
-            panic.catch(|| drop(payload));
-        }
-        DROPPING.set(DROPPING.get() - 1);
-        panic.resume();
-    }
-}
-
-impl<K, S, P> Drop for Quiet<'_, K, S, P>
-where
-    K: Kind,
-    S: Send + Sync + 'static,
-    P: Send + Sync + 'static,
-{
-    fn drop(&mut self) {
-        let mut panic = FirstPanic::default();
-        panic.catch(|| self.drop_payloads());
-        self.arena.retire(self.marked.iter().copied());
-        self.arena.departures.end(&self.marked);
-        panic.resume();
-    }
-}
-
-impl<K, S, P> fmt::Debug for Quiet<'_, K, S, P>
-where
-    K: Kind,
-    S: Send + Sync + 'static,
-    P: Send + Sync + 'static,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Quiet").field("left", &(self.marked.len() - self.taken)).finish_non_exhaustive()
-    }
-}
-
-/// Runs foreign code that may panic, several times, and lets the first panic go on at the end.
-#[derive(Default)]
-pub(crate) struct FirstPanic(Option<Box<dyn Any + Send>>);
-
-impl FirstPanic {
-    pub(crate) fn catch(&mut self, run: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-            match self.0 {
-                None => self.0 = Some(panic),
-                // A panic's payload is foreign too, and its drop may panic in turn.
-                Some(_) => std::mem::forget(panic),
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(mut leaving) = this.leaving.take() else { return Poll::Pending };
+        let looked = leaving.check().and_then(|()| {
+            let alarm = &mut this.alarm;
+            let slots = leaving.slots;
+            leaving.with_marked(|marked, seen| {
+                if is_inside(marked.addresses) {
+                    return Err(RemoveError::Inside);
+                }
+                let quiet = marked.poll(context.waker(), seen, alarm);
+                slots.removals.marked();
+                quiet
+            })
+        });
+        match looked {
+            Ok(true) => Poll::Ready(Ok(leaving.into_quiet())),
+            Err(error) => Poll::Ready(Err((leaving, error))),
+            Ok(false) => {
+                this.leaving = Some(leaving);
+                Poll::Pending
             }
         }
     }
-
-    pub(crate) fn resume(self) {
-        match self.0 {
-            Some(panic) if !thread::panicking() => resume_unwind(panic),
-            panic => std::mem::forget(panic),
-        }
-    }
 }
 
-#[cfg(test)]
-mod tests;
+impl<K, S, P> fmt::Debug for Drained<'_, K, S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Drained").field(&self.leaving).finish()
+    }
+}

@@ -40,8 +40,15 @@ mod error;
 mod domain;
 mod arena;
 mod active;
+mod session;
+mod owned;
 mod exclusive;
+mod label;
+mod removal;
 mod leaving;
+mod quiet;
+mod blocker;
+mod walk;
 
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
@@ -51,18 +58,31 @@ mod sync;
 
 mod version;
 mod tags;
+mod chunks;
 mod slots;
 mod free;
 mod fences;
+mod cells;
 mod records;
+mod batch;
+mod removals;
 mod drain;
+mod waits;
 mod participants;
+mod garbage;
 
 pub use active::Active;
-pub use arena::{Arena, Iter, Reservation};
+pub use arena::{Arena, Reservation};
+pub use blocker::Blocker;
 pub use domain::{Domain, Pin};
-pub use error::{DomainError, Full, KindTaken, RemoveError, Stale};
+pub use error::{Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
 pub use exclusive::{ActiveMut, Exclusive, Lock};
 pub use fences::Strategy;
+pub use garbage::{Garbage, PinnedThread};
 pub use handle::{Handle, Kind};
-pub use leaving::{Leaving, Quiet};
+pub use label::Label;
+pub use leaving::{Drained, Leaving};
+pub use owned::Owned;
+pub use quiet::Quiet;
+pub use session::{Session, Visit};
+pub use walk::Iter;

@@ -1,229 +1,144 @@
 //! The one module that knows the thread records.
 //!
-//! Every thread that enters objects owns a record: a chain of blocks of cells. To enter, it stores the slot's
-//! address in a cell of its own and then compares the slot's version; to leave, it clears the cell and looks whether
-//! a remover waits. No locked instruction, and no line that another thread writes, except when somebody waits.
+//! Every thread that enters objects owns a record: a chain of blocks of cells (see `cells`). Records serve all domains of
+//! the process. A record is never freed. Its owner, and nobody else, gives it back for another thread to use, as it ends and
+//! with all cells empty: so a leave is over, report and all, before another thread uses the cell. One with a guard in it that
+//! never goes stays among the live ones for ever, and drains go on seeing it.
 //!
-//! Records serve all domains of the process. A cell's address is only ever compared, never followed. A record is
-//! never freed. Its owner, and nobody else, gives it back for another thread to use, as it ends and with all cells
-//! empty: so a leave is over, report and all, before another thread uses the cell. One with a guard in it that never goes
-//! stays among the live ones for ever, and drains go on seeing it.
+//! A record is *unfenced* once its owner enters without a fence: then a removal must issue the barrier before it looks. A
+//! thread that has entered but a few objects fences for itself, in blocks of their own, so that removals which meet only such
+//! threads issue none. It gives that up for good when it enters often. Two orders hold this together, each by a fence on
+//! both sides: a remover's mark against a thread's first unfenced entry, and against a new record's first entry. Either the
+//! remover sees that it must look (and issue the barrier), or the thread sees the mark.
 
-#![expect(unsafe_code, reason = "a ticket is one word, from which its block is found")]
-
-use std::cell::Cell;
-use std::mem::offset_of;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use std::ptr::{self, NonNull};
-use std::time::Instant;
+use std::ptr;
+use std::thread::ThreadId;
 
-use parking_lot::{Condvar, Mutex, RwLock};
+pub(crate) use crate::cells::Ticket;
+use crate::cells::{Block, DEFERRED, FENCED, Occupant, TRANSIENT};
+use crate::fences::{self, Fences};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{Mutex, RwLock, process_static, thread_local};
 
-use crate::fences::Fences;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-
-/// Cells of one block: with the alarm they fill one cache line. Who holds more guards at once gets another block.
-const CELLS: usize = 7;
+/// So many objects a thread enters with a fence before it goes on without. Some ten microseconds' worth.
+const FEW: u32 = 256;
 
 /// # Invariants
 ///
-/// - Only the owner of the record stores an address in a cell; it stores 0 there when it leaves.
-/// - `alarm` is not 0 while a remover may sleep until a cell of this block is left.
-/// - `departures` counts, per cell, the leaves that found the alarm raised.
-/// - `next` is set once, by the owner; blocks are never freed.
-#[repr(C, align(128))]
-#[derive(Debug, Default)]
-pub(crate) struct Block {
-    cells: [AtomicUsize; CELLS],
-    alarm: AtomicU32,
-    departures: Mutex<[u32; CELLS]>,
-    departed: Condvar,
-    next: AtomicPtr<Block>,
-}
-
-const _: () = assert!(size_of::<Block>() == align_of::<Block>());
-
-/// Bits of an alarm beside the count of removers.
-const FENCED: u32 = 1 << 31;
-const TRANSIENT: u32 = 1 << 30;
-
-/// A cell that holds an address until [`leave`](Ticket::leave).
-///
-/// One word, so that a guard with its pointer fits two registers.
-///
-/// # Invariants
-///
-/// It points to a cell of a block, with the provenance of the whole block. Blocks live for ever.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket(NonNull<u8>);
-
-impl Ticket {
-    #[inline]
-    fn new(block: &'static Block, cell: usize) -> Self {
-        debug_assert!(cell < CELLS);
-        let offset = offset_of!(Block, cells) + cell * size_of::<AtomicUsize>();
-        // INVARIANT: `cell` is below `CELLS`, so the offset is that of a cell; blocks are aligned to more than their cells'
-        // offsets.
-        Self(NonNull::from(block).cast::<u8>().map_addr(|address| address | offset))
-    }
-
-    #[inline]
-    fn cell(self) -> &'static AtomicUsize {
-        // SAFETY: by the invariants this is a cell, within the provenance, and valid for ever.
-        unsafe { self.0.cast::<AtomicUsize>().as_ref() }
-    }
-
-    #[inline]
-    fn block(self) -> &'static Block {
-        let block = self.0.as_ptr().map_addr(|address| address & !(align_of::<Block>() - 1)).cast::<Block>();
-        // SAFETY: a block is as large as it is aligned (asserted above), so this is the one that holds the cell; see `cell`.
-        unsafe { &*block }
-    }
-
-    #[inline]
-    fn fill(self, address: usize) {
-        // Release: a drain that finds this address where another guard's was has seen that guard's leave (pairs with the
-        // Acquire of `occupants` and `Occupant::is_inside`).
-        self.cell().store(address, Ordering::Release);
-    }
-
-    /// The one way out of a cell, also after a look-up that failed: a stale reader that a drain saw in passing must
-    /// wake it too.
-    #[inline]
-    pub(crate) fn leave(self) {
-        // Release: what the reader did inside comes before; pairs with the Acquire of a drain that looks at the cell.
-        self.cell().store(0, Ordering::Release);
-        #[cfg(test)]
-        tests::late::stop();
-        Fences::Asymmetric.light();
-        // Relaxed: ordered after the store by the fence; pairs with the remover's raise (leave against park). In a block
-        // that takes a real fence the alarm is always up, and `report` fences.
-        if self.block().alarm.load(Ordering::Relaxed) != 0 {
-            self.report();
-        }
-    }
-
-    #[cold]
-    fn report(self) {
-        let block = self.block();
-        // Relaxed: these bits are set before the block is used.
-        let bits = block.alarm.load(Ordering::Relaxed);
-        if bits & FENCED != 0 {
-            Fences::Symmetric.light();
-        }
-        // Relaxed: as in `leave`.
-        if block.alarm.load(Ordering::Relaxed) & !(FENCED | TRANSIENT) != 0 {
-            let cells = ptr::from_ref(&block.cells).addr();
-            let cell = (ptr::from_ref(self.cell()).addr() - cells) / size_of::<AtomicUsize>();
-            let mut departures = block.departures.lock();
-            departures[cell] = departures[cell].wrapping_add(1);
-            block.departed.notify_all();
-        }
-        if bits & TRANSIENT != 0 {
-            release_transient();
-        }
-    }
-}
-
-impl Block {
-    fn free_cell(&self) -> Option<usize> {
-        (0..CELLS).find(|cell| self.is_free(*cell))
-    }
-
-    #[inline]
-    fn is_free(&self, cell: usize) -> bool {
-        // Relaxed: only this thread fills the cells that it asks about here.
-        self.cells[cell].load(Ordering::Relaxed) == 0
-    }
-
-    fn is_fenced(&self) -> bool {
-        // Relaxed: set before the block is used.
-        self.alarm.load(Ordering::Relaxed) & FENCED != 0
-    }
-
-    fn next(&self) -> Option<&'static Block> {
-        // Acquire: pairs with the Release of `extend`; the block's contents are seen.
-        let next = self.next.load(Ordering::Acquire);
-        // SAFETY: a link is null or came out of `Box::leak` in `extend`: valid for ever, and shared from then on.
-        unsafe { next.as_ref() }
-    }
-
-    /// The block after this one, made with these bits in its alarm if there is none. Called by the owner only.
-    fn extend(&'static self, bits: u32) -> &'static Block {
-        if let Some(next) = self.next() {
-            return next;
-        }
-        let next: &'static mut Block = Box::leak(Box::default());
-        *next.alarm.get_mut() = bits;
-        // Release: pairs with the Acquire of `next`.
-        self.next.store(next, Ordering::Release);
-        next
-    }
-
-    fn chain(&'static self) -> impl Iterator<Item = &'static Block> {
-        std::iter::successors(Some(self), |block| block.next())
-    }
-
-    fn is_empty(&self) -> bool {
-        // Relaxed: asked by the owner, of its own stores.
-        self.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0)
-    }
-}
-
-#[derive(Debug, Default)]
+/// - `unfenced` is true while the owner may fill a cell of an unfenced block without a fence after it.
+/// - Cells of unfenced blocks are empty while it is false.
+#[derive(Debug)]
 pub(crate) struct Record {
     first: Block,
+    unfenced: AtomicBool,
+    /// Objects entered with a fence, while that counts.
+    entered: AtomicU32,
     /// The owner's thread-local destructors are running: it gives the record back with the last guard.
     transient: AtomicBool,
+    owner: Mutex<Option<Owner>>,
+}
+
+/// A thread, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) id: ThreadId,
+    pub(crate) name: Option<Box<str>>,
+}
+
+impl Owner {
+    /// The calling thread.
+    pub(crate) fn current() -> Self {
+        let thread = std::thread::current();
+        Self { id: thread.id(), name: thread.name().map(Into::into) }
+    }
 }
 
 impl Record {
-    /// Stores `address` in a free cell. What the reader checks next is ordered after the store.
-    #[inline]
-    pub(crate) fn enter(&'static self, address: usize, fences: Fences) -> Ticket {
-        if fences == Fences::Symmetric {
-            return self.enter_fenced(address);
+    fn new(number: u32) -> Self {
+        Self {
+            first: Block::new(number, 0),
+            unfenced: AtomicBool::new(false),
+            entered: AtomicU32::new(0),
+            transient: AtomicBool::new(false),
+            owner: Mutex::new(None),
         }
-        let ticket = if self.first.is_free(0) { Ticket::new(&self.first, 0) } else { self.second_cell() };
-        ticket.fill(address);
-        fences.light();
-        ticket
+    }
+
+    /// What tells the record from the others. Never 0.
+    pub(crate) fn number(&self) -> u32 {
+        self.first.owner()
+    }
+
+    fn is_unfenced(&self) -> bool {
+        // Acquire: pairs with the Release of `begin_unfenced`; the fence there and the remover's decide the race.
+        self.unfenced.load(Ordering::Acquire)
+    }
+
+    /// Whether the calling thread, the owner, may enter without a fence; it may from now on if it has entered often.
+    fn may_be_unfenced(&'static self) -> bool {
+        // Relaxed: the owner's own stores.
+        if self.unfenced.load(Ordering::Relaxed) {
+            return true;
+        }
+        // Relaxed: as above.
+        let entered = self.entered.load(Ordering::Relaxed);
+        if entered < FEW {
+            // Relaxed: as above.
+            self.entered.store(entered + 1, Ordering::Relaxed);
+            return false;
+        }
+        self.begin_unfenced();
+        true
     }
 
     #[cold]
-    fn enter_fenced(&'static self, address: usize) -> Ticket {
-        let ticket = self.find_cell(FENCED);
-        ticket.fill(address);
-        Fences::Symmetric.light();
-        ticket
+    fn begin_unfenced(&'static self) {
+        // Release: pairs with the Acquire of `is_unfenced`.
+        self.unfenced.store(true, Ordering::Release);
+        // A remover that has not seen it marked its object before this fence.
+        fences::full();
+        #[cfg(not(any(loom, shuttle)))]
+        FAST.set(&self.first);
     }
 
-    /// A guard inside another one is nothing unusual, so its way is not much longer.
-    #[inline(never)]
-    fn second_cell(&'static self) -> Ticket {
-        if self.first.is_free(1) { Ticket::new(&self.first, 1) } else { self.find_cell(0) }
-    }
-
-    /// A free cell in a block that takes a fence (`FENCED`) or in one that takes none (0).
-    #[cold]
-    fn find_cell(&'static self, fenced: u32) -> Ticket {
-        // Relaxed: set by this thread.
-        let transient = if self.transient.load(Ordering::Relaxed) { TRANSIENT } else { 0 };
+    /// A free cell in a block that takes a fence, or in one that takes none.
+    fn find_cell(&'static self, fenced: bool) -> Ticket {
         let mut block = &self.first;
         loop {
-            let cell = block.free_cell().filter(|_| block.is_fenced() == (fenced != 0));
-            if let Some(cell) = cell {
-                return Ticket::new(block, cell);
+            if let Some(cell) = block.free_cell(fenced) {
+                return cell;
             }
-            block = block.extend(fenced | transient);
+            block = block.extend(self.bits(fenced));
         }
     }
 
-    /// Whether a cell of this record holds an address for which `is` answers true.
-    fn holds(&'static self, is: impl Fn(usize) -> bool) -> bool {
-        // Relaxed: asked by the owner, of its own stores.
-        let full = |cell: &AtomicUsize| Some(cell.load(Ordering::Relaxed)).filter(|a| *a != 0);
-        self.first.chain().any(|block| block.cells.iter().filter_map(full).any(&is))
+    fn bits(&self, fenced: bool) -> u32 {
+        // Relaxed: set by this thread.
+        let transient = if self.transient.load(Ordering::Relaxed) { TRANSIENT } else { 0 };
+        if fenced { FENCED | transient } else { transient }
+    }
+
+    /// A block that nothing but a session uses, until [`unreserve`]: one that takes a fence, or one that takes none.
+    fn reserve(&'static self, fenced: bool) -> &'static Block {
+        // Relaxed: the owner's own store.
+        if !fenced && !self.unfenced.load(Ordering::Relaxed) {
+            self.begin_unfenced();
+        }
+        // Not the first block, which is the guards' own.
+        let mut block = self.first.extend(self.bits(fenced));
+        while block.is_fenced() != fenced || !block.is_empty() {
+            block = block.extend(self.bits(fenced));
+        }
+        block.reserve(true);
+        block
+    }
+
+    /// The cells that hold an address for which `is_one` answers true. Asked by the owner.
+    fn own_cells(&'static self, is_one: impl Fn(usize) -> bool) -> impl Iterator<Item = &'static crate::cells::Cell> {
+        let cells = self.first.chain().flat_map(|block| &block.cells);
+        cells.filter(move |cell| Some(cell.own_address()).filter(|address| *address != 0).is_some_and(&is_one))
     }
 
     fn is_empty(&'static self) -> bool {
@@ -233,62 +148,14 @@ impl Record {
     fn set_transient(&'static self, transient: bool) {
         // Relaxed: read by this thread only, until the registry's lock hands the record on.
         self.transient.store(transient, Ordering::Relaxed);
-        for block in self.first.chain() {
-            if transient {
-                // Relaxed: read by this thread; removers change the other bits.
-                block.alarm.fetch_or(TRANSIENT, Ordering::Relaxed);
-            } else {
-                // Relaxed: as above.
-                block.alarm.fetch_and(!TRANSIENT, Ordering::Relaxed);
-            }
+        for cell in self.first.chain().flat_map(|block| &block.cells) {
+            if transient { cell.set(TRANSIENT) } else { cell.unset(TRANSIENT) }
         }
     }
-}
 
-/// Somebody who was seen inside an object after the barrier.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Occupant {
-    block: &'static Block,
-    cell: usize,
-    address: usize,
-}
-
-impl Occupant {
-    pub(crate) fn is_inside(&self) -> bool {
-        // Acquire: pairs with the Release of `leave`, or of the `enter` that came after it.
-        self.block.cells[self.cell].load(Ordering::Acquire) == self.address
-    }
-
-    /// From now on whoever leaves the block reports it.
-    pub(crate) fn raise_alarm(&self) {
-        // Relaxed: the barrier that follows orders it before the next look at the cell (leave against park).
-        self.block.alarm.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn lower_alarm(&self) {
-        // Relaxed: a reader that still sees it raised reports for nothing.
-        self.block.alarm.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Sleeps until the occupant has left; false if the deadline came first. The alarm is up, and a barrier was
-    /// issued since.
-    ///
-    /// One leave is enough: whoever is in the cell after it came too late to be let in, so readers that fail cannot
-    /// keep a drain waiting.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
-        let mut departures = self.block.departures.lock();
-        let seen = departures[self.cell];
-        while departures[self.cell] == seen && self.is_inside() {
-            match deadline {
-                None => self.block.departed.wait(&mut departures),
-                Some(deadline) => {
-                    if self.block.departed.wait_until(&mut departures, deadline).timed_out() {
-                        return departures[self.cell] != seen || !self.is_inside();
-                    }
-                }
-            }
-        }
-        true
+    /// Those who are inside an object for which `is_one` answers true.
+    pub(crate) fn occupants(&'static self, is_one: &impl Fn(usize) -> bool, found: &mut Vec<Occupant>) {
+        self.first.chain().for_each(|block| block.occupants(is_one, found));
     }
 }
 
@@ -300,40 +167,91 @@ struct Registry {
     idle: Vec<&'static Record>,
 }
 
-static REGISTRY: RwLock<Registry> = RwLock::new(Registry { live: Vec::new(), idle: Vec::new() });
+process_static! {
+    static REGISTRY: RwLock<Registry> = RwLock::new(Registry { live: Vec::new(), idle: Vec::new() });
+    /// Changes with every change of the live ones.
+    static CHANGES: AtomicUsize = AtomicUsize::new(0);
+}
 
 impl Registry {
     /// A record for the calling thread.
     ///
-    /// A drain that looked at `live` before this had marked its object before: the registry's lock shows the mark to
-    /// this thread, and it will not be let in.
-    fn acquire(&mut self) -> &'static Record {
-        let record = self.idle.pop().unwrap_or_else(|| Box::leak(Box::default()));
+    /// A remover that does not find it among the live ones has marked its object before: the fence shows the mark to this
+    /// thread, and it will not be let in.
+    fn acquire(&mut self, owner: Option<Owner>) -> &'static Record {
+        let record = self.idle.pop().unwrap_or_else(|| {
+            let number = u32::try_from(self.live.len() + 1).unwrap_or(u32::MAX);
+            Box::leak(Box::new(Record::new(number)))
+        });
+        *record.owner.lock() = owner;
         self.live.push(record);
+        self.changed();
         record
     }
 
     /// Takes a record back. Called by its owner, with all cells empty.
     fn release(&mut self, record: &'static Record) {
+        // Relaxed: the registry's lock hands it on.
+        record.entered.store(0, Ordering::Relaxed);
+        // Release: the owner's last leave comes before.
+        record.unfenced.store(false, Ordering::Release);
+        *record.owner.lock() = None;
         self.live.retain(|live| !ptr::eq(*live, record));
         self.idle.push(record);
+        self.changed();
     }
+
+    fn changed(&self) {
+        // Release: pairs with the Acquire of `live`; who sees the number finds the change, under the lock.
+        CHANGES.fetch_add(1, Ordering::Release);
+        fences::full();
+    }
+}
+
+thread_local! {
+    /// What `fn live` has found, and at which number of changes.
+    static SEEN: RefCell<(usize, Vec<&'static Record>)> = const { RefCell::new((0, Vec::new())) };
+    /// Removals that go on as the calling thread leaves.
+    static PENDING: RefCell<Vec<Pending>> = const { RefCell::new(Vec::new()) };
+    static CURRENT: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    static EXIT: Exit = const { Exit };
+}
+
+#[cfg(not(any(loom, shuttle)))]
+thread_local! {
+    /// The first block of the calling thread's record, once it enters without a fence.
+    static FAST: Cell<&'static Block> = const { Cell::new(&crate::cells::FULL) };
+}
+
+/// Runs `look` on all live records. A record that is missing belongs to a thread that will see what the caller did before
+/// its last full fence.
+fn live<R>(look: impl FnOnce(&[&'static Record]) -> R) -> Option<R> {
+    let mut look = Some(look);
+    let seen = SEEN.try_with(|seen| {
+        let mut seen = seen.try_borrow_mut().ok()?;
+        // Acquire: pairs with the Release of `changed`.
+        let changes = CHANGES.load(Ordering::Acquire);
+        if seen.0 != changes {
+            // What changes between the two is looked at again next time.
+            *seen = (changes, REGISTRY.read().live.clone());
+        }
+        look.take().map(|look| look(&seen.1))
+    });
+    // The thread's destructors may have begun; or this is asked for by who is looking.
+    seen.ok().flatten().or_else(|| look.map(|look| look(&REGISTRY.read().live)))
+}
+
+/// Whether somebody but the caller may be inside an object without having fenced, of those who are not sure to see what the
+/// caller did before its last full fence.
+pub(crate) fn others_are_unfenced() -> bool {
+    let own = CURRENT.get().map_or(0, Record::number);
+    live(|records| records.iter().any(|record| record.is_unfenced() && record.number() != own)).unwrap_or(true)
 }
 
 /// Everybody who is inside an object that `is_one` answers true for.
 pub(crate) fn occupants(is_one: impl Fn(usize) -> bool) -> Vec<Occupant> {
     let mut found = Vec::new();
-    for record in &REGISTRY.read().live {
-        for block in record.first.chain() {
-            for (cell, content) in block.cells.iter().enumerate() {
-                // Acquire: pairs with the Release of `leave` (a cell found empty, or with another address in it).
-                let address = content.load(Ordering::Acquire);
-                if address != 0 && is_one(address) {
-                    found.push(Occupant { block, cell, address });
-                }
-            }
-        }
-    }
+    live(|records| records.iter().for_each(|record| record.occupants(&is_one, &mut found)));
     found
 }
 
@@ -345,19 +263,15 @@ pub(crate) fn forget(memory: &[Range<usize>]) {
     }
     for record in &REGISTRY.read().live {
         for cell in record.first.chain().flat_map(|block| &block.cells) {
-            // Relaxed: the guard's lifetime is over, and that was made known to this thread by whatever let it drop
-            // the arena.
-            if memory.iter().any(|range| range.contains(&cell.load(Ordering::Relaxed))) {
-                // Release: as any leave.
-                cell.store(0, Ordering::Release);
-            }
+            cell.forget(|address| memory.iter().any(|range| range.contains(&address)));
         }
     }
 }
 
-thread_local! {
-    static CURRENT: Cell<Option<&'static Record>> = const { Cell::new(None) };
-    static EXIT: Exit = const { Exit };
+/// The thread that a record belongs to, if one does and was known.
+pub(crate) fn owner(number: u32) -> Option<Owner> {
+    let registry = REGISTRY.read();
+    registry.live.iter().find(|record| record.number() == number).and_then(|record| record.owner.lock().clone())
 }
 
 /// Gives the record back when the thread ends.
@@ -367,8 +281,7 @@ impl Drop for Exit {
     fn drop(&mut self) {
         let Some(record) = CURRENT.get() else { return };
         if record.is_empty() {
-            CURRENT.set(None);
-            REGISTRY.write().release(record);
+            hand_back(record);
         } else {
             // A destructor that runs after this one drops the guards, or they have been forgotten.
             record.set_transient(true);
@@ -376,8 +289,14 @@ impl Drop for Exit {
     }
 }
 
+fn hand_back(record: &'static Record) {
+    CURRENT.set(None);
+    #[cfg(not(any(loom, shuttle)))]
+    FAST.set(&crate::cells::FULL);
+    REGISTRY.write().release(record);
+}
+
 /// The calling thread's record.
-#[inline]
 pub(crate) fn current() -> &'static Record {
     match CURRENT.get() {
         Some(record) => record,
@@ -385,32 +304,138 @@ pub(crate) fn current() -> &'static Record {
     }
 }
 
+/// The number of the calling thread's record.
+pub(crate) fn own_number() -> u32 {
+    current().number()
+}
+
 #[cold]
 fn register() -> &'static Record {
-    let record = REGISTRY.write().acquire();
+    let ends = EXIT.try_with(|_| ()).is_err();
+    let record = REGISTRY.write().acquire((!ends).then(Owner::current));
     CURRENT.set(Some(record));
-    if EXIT.try_with(|_| ()).is_err() {
+    if ends {
         record.set_transient(true);
     }
     record
 }
 
+/// Stores `address` in a free cell of the calling thread's. What the reader checks next is ordered after the store.
+#[inline]
+pub(crate) fn enter(address: usize) -> Ticket {
+    #[cfg(not(any(loom, shuttle)))]
+    {
+        let block = FAST.get();
+        if block.cells[0].is_free() {
+            let ticket = Ticket::new(block, 0);
+            ticket.fill(address);
+            Fences::Asymmetric.light();
+            return ticket;
+        }
+    }
+    enter_slowly(address)
+}
+
+/// A guard inside another one is nothing unusual, so its way is not much longer.
+#[inline(never)]
+fn enter_slowly(address: usize) -> Ticket {
+    let (ticket, fences) = find_cell();
+    ticket.fill(address);
+    fences.light();
+    ticket
+}
+
+/// As [`enter`], with a full fence.
+#[cold]
+pub(crate) fn enter_fenced(address: usize) -> Ticket {
+    let ticket = current().find_cell(true);
+    ticket.fill(address);
+    Fences::Symmetric.light();
+    ticket
+}
+
+/// As [`enter`], with a label.
+pub(crate) fn enter_labelled(address: usize, label: u32, fences: Fences) -> Ticket {
+    let (ticket, fences) = match fences {
+        Fences::Asymmetric => find_cell(),
+        Fences::Symmetric => (current().find_cell(true), fences),
+    };
+    ticket.fill_labelled(address, label);
+    fences.light();
+    ticket
+}
+
+/// A free cell, and what has to follow when it has been filled.
+fn find_cell() -> (Ticket, Fences) {
+    let record = current();
+    let unfenced = cfg!(not(any(loom, shuttle))) && record.may_be_unfenced();
+    (record.find_cell(!unfenced), if unfenced { Fences::Asymmetric } else { Fences::Symmetric })
+}
+
+/// A cell that the caller may fill again and again, until [`unreserve`], each time with this domain's fence after it.
+pub(crate) fn reserve(fences: Fences) -> Ticket {
+    let fenced = cfg!(any(loom, shuttle)) || fences == Fences::Symmetric;
+    Ticket::new(current().reserve(fenced), 0)
+}
+
+pub(crate) fn unreserve(ticket: Ticket) {
+    ticket.block().reserve(false);
+    if let Some(record) = CURRENT.get() {
+        // Relaxed: set by this thread.
+        if record.transient.load(Ordering::Relaxed) {
+            release_transient();
+        }
+    }
+}
+
 /// Whether the calling thread holds an address for which `is_one` answers true.
 pub(crate) fn is_inside(is_one: impl Fn(usize) -> bool) -> bool {
-    CURRENT.get().is_some_and(|record| record.holds(is_one))
+    CURRENT.get().is_some_and(|record| record.own_cells(is_one).next().is_some())
 }
 
 /// Gives back the record of a thread whose destructors are running, once no guard is left in it.
 #[cold]
-fn release_transient() {
+pub(crate) fn release_transient() {
     let Some(record) = CURRENT.get() else { return };
     // Relaxed: set by this thread.
     if record.transient.load(Ordering::Relaxed) && record.is_empty() {
-        CURRENT.set(None);
         record.set_transient(false);
-        REGISTRY.write().release(record);
+        hand_back(record);
+    }
+}
+
+/// A removal that goes on as the calling thread leaves the last of some objects.
+struct Pending {
+    /// Sorted.
+    addresses: Vec<usize>,
+    run: Box<dyn FnOnce()>,
+}
+
+/// Has `run` called as the calling thread leaves the last of the objects at `addresses` (sorted), in one of which it is. False
+/// if it cannot be, since the thread ends: then `run` is dropped.
+pub(crate) fn defer(addresses: Vec<usize>, run: Box<dyn FnOnce()>) -> bool {
+    let is_one = |address: usize| addresses.binary_search(&address).is_ok();
+    let cells: Vec<_> = current().own_cells(is_one).collect();
+    let noted = PENDING.try_with(|pending| pending.borrow_mut().push(Pending { addresses, run }));
+    if noted.is_ok() {
+        cells.iter().for_each(|cell| cell.set(DEFERRED));
+    }
+    noted.is_ok()
+}
+
+/// Runs what waited for a leave that has just been made.
+#[cold]
+pub(crate) fn run_deferred() {
+    loop {
+        let next = PENDING.try_with(|pending| {
+            let mut pending = pending.borrow_mut();
+            let left = |one: &Pending| !is_inside(|address| one.addresses.binary_search(&address).is_ok());
+            pending.iter().position(left).map(|at| pending.remove(at))
+        });
+        let Ok(Some(next)) = next else { return };
+        (next.run)();
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

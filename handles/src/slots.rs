@@ -1,84 +1,63 @@
-//! The storage of an arena: slots in chunks that double and never move, and the way of a slot from vacant to vacant.
+//! The slots of an arena, and the way of a slot from vacant to vacant.
 //!
-//! This is what deferred reclamation keeps alive when the arena itself has gone, so it knows no domain.
+//! This is what deferred reclamation and owned references keep alive when the arena itself has gone, so it knows no domain.
 
-#![expect(unsafe_code, reason = "slots are uninitialised memory that a version word speaks for")]
+#![expect(unsafe_code, reason = "slots are uninitialised memory that a word speaks for")]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::UnsafeCell;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
-
+use crate::chunks::{CAPACITY, Chunks, Found, Zeroed};
 use crate::error::{Full, Stale};
 use crate::fences::Fences;
-use crate::free::FreeSlots;
+use crate::free::{Depot, Shelf};
+use crate::owned::Stays;
+use crate::records;
+use crate::removals::Removals;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::tags::Tag;
-use crate::version::{GENERATION_LAST, Version};
-
-/// Slots of the first chunk; each further one has twice as many as the one before.
-const FIRST: u32 = 64;
-/// Chunks are known by the exponent of their size. The first few stay empty, and so do those that would hold the last `FIRST`
-/// indices, which are never handed out, or indices that a handle cannot have.
-const CHUNKS: usize = u64::BITS as usize;
-const CAPACITY: u32 = u32::MAX - FIRST;
-
-/// The chunk that holds a slot, and the slot's offset in it. Any index has a place.
-#[inline]
-fn place(index: u32) -> (usize, usize) {
-    let n = u64::from(index) + u64::from(FIRST);
-    let chunk = log2(n);
-    (chunk, (n ^ (1 << chunk)) as usize)
-}
-
-/// The position of the highest bit that is set in `n`, which is not 0.
-#[inline]
-fn log2(n: u64) -> usize {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        let log: u64;
-        // The instruction that the compiler chooses for `ilog2` depends on what its result register held before. Where that is
-        // what another look-up is still waiting for, look-ups come one after the other instead of overlapping (seen: five times
-        // the time). Clearing the register first ends the dependency.
-        // SAFETY: only registers are touched.
-        unsafe {
-            std::arch::asm!("xor {log:e}, {log:e}", "bsr {log}, {n}", n = in(reg) n, log = out(reg) log, options(pure, nomem, nostack));
-        }
-        // SAFETY: a bit of a word stands below 64.
-        unsafe { std::hint::assert_unchecked(log < 64) };
-        log as usize
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    {
-        n.ilog2() as usize
-    }
-}
-
-const fn chunk_len(chunk: usize) -> usize {
-    1 << chunk
-}
+use crate::version::{GENERATION_LAST, Version, Word};
 
 /// # Invariants
 ///
-/// `version` says what of the slot is initialised and whose it is: see [`Version`]. All zero bytes are a slot that was
-/// never used.
+/// `word` says what of the slot is initialised and whose it is: see [`Version`]. All zero bytes are a slot that was
+/// never used. The word stands first, where those find it who do not know the parts' types.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Slot<S, P> {
-    version: AtomicU32,
+    word: AtomicU64,
     store: UnsafeCell<MaybeUninit<S>>,
     payload: UnsafeCell<MaybeUninit<P>>,
 }
 
+// SAFETY: a word of 0 is that of a slot that was never used, whose parts are uninitialised. It is not of size 0.
+unsafe impl<S, P> Zeroed for Slot<S, P> {
+    #[cfg(any(loom, shuttle))]
+    fn zeroed() -> Self {
+        let (store, payload) = (UnsafeCell::new(MaybeUninit::uninit()), UnsafeCell::new(MaybeUninit::uninit()));
+        Self { word: AtomicU64::new(0), store, payload }
+    }
+}
+
 impl<S, P> Slot<S, P> {
     #[inline]
-    pub(crate) fn version(&self) -> Version {
+    pub(crate) fn word(&self) -> Word {
         // Acquire: pairs with the Release of `publish`; who sees a live word sees both parts.
-        Version::from_bits(self.version.load(Ordering::Acquire))
+        Word::from_bits(self.word.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> Version {
+        self.word().version()
+    }
+
+    /// The word itself, to wait for its change.
+    pub(crate) fn word_ref(&self) -> &AtomicU64 {
+        &self.word
     }
 
     /// What cells hold of this slot.
@@ -99,33 +78,23 @@ impl<S, P> Slot<S, P> {
 
     /// Turns the live word into the leaving one; false if the slot does not hold this incarnation alive. Of several
     /// removers one is told true.
-    pub(crate) fn mark(&self, live: Version) -> bool {
-        let (old, new) = (live.bits(), live.leaving().bits());
+    pub(crate) fn mark(&self, live: Version, remover: u32) -> bool {
+        let (old, new) = (Word::settled(live), Word::leaving(live, remover));
         // AcqRel: Release gives the next reader of the word what the remover knew; Acquire pairs with `publish`, the
         // remover will take the payload. The race with readers is decided by the barrier that follows, not here.
         // Relaxed: a remover that came too late uses nothing of what it read.
-        self.version.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.word.compare_exchange(old.bits(), new.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
-}
 
-/// Where a slot is.
-///
-/// # Invariants
-///
-/// `offset` is that of a slot in `chunk`, which lives as long as `'a`.
-pub(crate) struct Found<'a, S, P> {
-    chunk: NonNull<Slot<S, P>>,
-    offset: usize,
-    slots: PhantomData<&'a Slots<S, P>>,
-}
-
-impl<'a, S, P> Found<'a, S, P> {
-    #[inline]
-    pub(crate) fn slot(self) -> &'a Slot<S, P> {
-        // SAFETY: by the invariants the slot is in the chunk.
-        let slot = unsafe { self.chunk.add(self.offset) };
-        // SAFETY: it lives as long as `'a`, and all bit patterns that a slot takes are valid (`Slot`).
-        unsafe { slot.as_ref() }
+    /// Changes the word of an incarnation that is leaving, as long as it is; `change` may refuse. Returns the word of before.
+    pub(crate) fn change(&self, version: Version, change: impl Fn(Word) -> Option<Word>) -> Option<Word> {
+        let next = |bits| {
+            let word = Some(Word::from_bits(bits)).filter(|word| word.version() == version.leaving())?;
+            change(word).map(Word::bits)
+        };
+        // AcqRel: the payload and the rest of the removal are handed from one thread to the next with the word.
+        // Acquire: as above, where nothing is changed.
+        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok().map(Word::from_bits)
     }
 }
 
@@ -135,19 +104,27 @@ pub(crate) fn stale<T>() -> Result<T, Stale> {
     Err(Stale)
 }
 
+/// On cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Padded<T>(T);
+
+/// So many shelves an arena has. A power of two.
+const SHELVES: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
+
 /// The slots of one arena.
 pub(crate) struct Slots<S, P> {
-    chunks: [AtomicPtr<Slot<S, P>>; CHUNKS],
+    chunks: Chunks<Slot<S, P>>,
     tag: u8,
     first_generation: u32,
     last_generation: u32,
     pub(crate) fences: Fences,
-    free: Mutex<FreeSlots>,
-    /// Slots that have been retired, their store parts waiting for an epoch. Not yet handed to the collector.
-    limbo: Mutex<Vec<u32>>,
-    /// Slots in limbo or with the collector.
+    pub(crate) stays: Stays,
+    pub(crate) removals: Removals,
+    shelves: [Padded<Mutex<Shelf>>; SHELVES],
+    depot: Depot,
+    /// Slots in a limbo or with the collector, rather more than fewer while some come or go.
     garbage: AtomicUsize,
-    live: AtomicUsize,
 }
 
 // SAFETY: a store part is shared by threads that hold pins (`S: Sync`) and dropped by whichever thread reclaims
@@ -160,146 +137,167 @@ unsafe impl<S: Send + Sync, P: Send + Sync> Sync for Slots<S, P> {}
 impl<S, P> Slots<S, P> {
     pub(crate) fn new(tag: &Tag, last_generation: u32, fences: Fences) -> Self {
         Self {
-            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
+            // Who finds no slot on the fast way takes the long one, which fences.
+            chunks: Chunks::new(fences == Fences::Asymmetric),
             tag: tag.value(),
             first_generation: tag.first(),
             last_generation: last_generation.clamp(tag.first(), GENERATION_LAST),
             fences,
-            free: Mutex::default(),
-            limbo: Mutex::default(),
+            stays: Stays::default(),
+            removals: Removals::default(),
+            shelves: std::array::from_fn(|_| Padded::default()),
+            depot: Depot::default(),
             garbage: AtomicUsize::new(0),
-            live: AtomicUsize::new(0),
         }
-    }
-
-    #[inline]
-    fn chunk(&self, chunk: usize) -> *mut Slot<S, P> {
-        // Acquire: pairs with the Release of `grow`; the zeroed slots are seen.
-        self.chunks[chunk].load(Ordering::Acquire)
     }
 
     /// The slot of an index, where there is memory for it.
     #[inline]
     pub(crate) fn slot(&self, index: u32) -> Result<&Slot<S, P>, Stale> {
-        self.find(index).map(Found::slot).ok_or(Stale)
+        self.chunks.get(index).ok_or(Stale)
     }
 
-    /// As [`slot`](Self::slot), but for where every instruction counts: the compiler tests for the missing chunk before it goes
-    /// on to the slot, instead of for a slot that it has chosen to be null.
+    /// As [`slot`](Self::slot), but for where every instruction counts, and only where readers need no fence.
     #[inline]
-    pub(crate) fn find(&self, index: u32) -> Option<Found<'_, S, P>> {
-        let (chunk, offset) = place(index);
-        let chunk = NonNull::new(self.chunk(chunk))?;
-        // INVARIANT: a chunk holds `chunk_len` slots, and `place` gives an offset below that; it lives as long as `self`.
-        Some(Found { chunk, offset, slots: PhantomData })
+    pub(crate) fn find(&self, index: u32) -> Option<Found<'_, Slot<S, P>>> {
+        self.chunks.find(index)
+    }
+
+    /// The shelf of the calling thread.
+    fn shelf(&self) -> &Mutex<Shelf> {
+        &self.shelves[records::own_number() as usize % SHELVES].0
     }
 
     /// Takes a vacant slot; the version is the one that it will have when it is published.
     pub(crate) fn reserve(&self) -> Result<(u32, Version), Full> {
-        let index = self.free.lock().pop(CAPACITY).ok_or(Full)?;
-        let (index, slot) = match self.slot(index) {
-            Ok(slot) => (index, slot),
-            Err(Stale) => self.grow(index)?,
+        let mut shelf = self.shelf().lock();
+        let popped = shelf.pop(&self.depot, CAPACITY);
+        shelf.held += isize::from(popped.is_some());
+        drop(shelf);
+        let index = match popped {
+            Some(index) => index,
+            None => self.steal().ok_or(Full)?,
         };
-        let word = slot.version();
-        let generation = if word.bits() == 0 { self.first_generation } else { word.generation() };
+        let (index, slot) = match self.chunks.find_any(index) {
+            Some(found) => (index, found.get()),
+            None => self.grow(index)?,
+        };
+        let word = slot.word();
+        let generation = if word.bits() == 0 { self.first_generation } else { word.version().generation() };
         Ok((index, Version::live(self.tag, generation)))
+    }
+
+    /// Takes a slot off another thread's shelf, where the index space is exhausted.
+    #[cold]
+    fn steal(&self) -> Option<u32> {
+        self.shelves.iter().find_map(|shelf| {
+            let mut shelf = shelf.0.lock();
+            let index = shelf.pop(&self.depot, CAPACITY)?;
+            shelf.held += 1;
+            Some(index)
+        })
     }
 
     /// Allocates the chunk of a fresh slot; where there is no memory for it, a slot that waits to be used again will do.
     #[cold]
     fn grow(&self, index: u32) -> Result<(u32, &Slot<S, P>), Full> {
-        let (chunk, _) = place(index);
-        let memory = self.allocate(chunk);
-        if memory.is_null() {
-            let index = self.free.lock().exchange(index).ok_or(Full)?;
-            return self.slot(index).map(|slot| (index, slot)).map_err(|Stale| Full);
+        if let Ok(slot) = self.chunks.grow(index) {
+            return Ok((index, slot));
         }
-        let link = &self.chunks[chunk];
-        // AcqRel: Release pairs with the Acquire of `chunk`, for whoever finds the slots there.
-        // Acquire: another thread's chunk came first and is used from here.
-        if link.compare_exchange(ptr::null_mut(), memory, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            Self::free_chunk(memory, chunk);
-        }
+        let mut shelf = self.shelf().lock();
+        let other = shelf.exchange(index);
+        shelf.held -= isize::from(other.is_none());
+        drop(shelf);
+        let other = other.or_else(|| self.shelves.iter().find_map(|shelf| self.used(&mut shelf.0.lock())));
+        let index = other.ok_or(Full)?;
         self.slot(index).map(|slot| (index, slot)).map_err(|Stale| Full)
     }
 
-    fn allocate(&self, chunk: usize) -> *mut Slot<S, P> {
-        match Self::chunk_layout(chunk) {
-            // SAFETY: a slot holds a version, so the layout is not of size 0.
-            Some(layout) => unsafe { alloc_zeroed(layout) }.cast(),
-            None => ptr::null_mut(),
-        }
-    }
-
-    fn chunk_layout(chunk: usize) -> Option<Layout> {
-        Layout::array::<Slot<S, P>>(chunk_len(chunk)).ok()
-    }
-
-    fn free_chunk(memory: *mut Slot<S, P>, chunk: usize) {
-        if let Some(layout) = Self::chunk_layout(chunk) {
-            // SAFETY: `memory` came from `allocate(chunk)`, and the caller is the only one who knows it.
-            unsafe { dealloc(memory.cast(), layout) };
-        }
+    /// A slot of the shelf that has been used before.
+    fn used(&self, shelf: &mut Shelf) -> Option<u32> {
+        let mut waiting: Vec<u32> = shelf.empty().collect();
+        let index = waiting.pop();
+        waiting.into_iter().for_each(|index| shelf.push(&self.depot, index));
+        shelf.held += isize::from(index.is_some());
+        index
     }
 
     /// Fills a reserved slot and makes it live.
     pub(crate) fn publish(&self, index: u32, version: Version, store: S, payload: P) {
-        let Ok(slot) = self.slot(index) else { return };
+        let Some(found) = self.chunks.find_any(index) else { return };
+        let slot = found.get();
         // SAFETY: the slot is vacant and out of the free list, so this thread alone may touch the part.
         unsafe { slot.store_part().write(store) };
         // SAFETY: as above.
         unsafe { slot.payload().write(payload) };
-        // Relaxed: a count for people.
-        self.live.fetch_add(1, Ordering::Relaxed);
-        // Release: pairs with the Acquire of `Slot::version`.
-        slot.version.store(version.bits(), Ordering::Release);
+        // Release: pairs with the Acquire of `Slot::word`.
+        slot.word.store(Word::settled(version).bits(), Ordering::Release);
     }
 
     /// Gives back a reserved slot. Its handle may be known, so it is used up like any other.
     pub(crate) fn cancel(&self, index: u32, version: Version) {
         self.vacate(index, version);
-        self.free(&[index]);
+        let mut shelf = self.shelf().lock();
+        shelf.held -= 1;
+        self.free(&mut shelf, &[index]);
     }
 
-    /// Makes the slot vacant, for the next generation.
-    fn vacate(&self, index: u32, version: Version) {
-        if let Ok(slot) = self.slot(index) {
-            let next = Version::vacant(version.generation() + 1);
-            // Release: what was done with the incarnation comes before its slot is used again.
-            slot.version.store(next.bits(), Ordering::Release);
-        }
+    /// Makes the slot vacant, for the next generation. True if somebody waits for that.
+    fn vacate(&self, index: u32, version: Version) -> bool {
+        let next = Word::settled(Version::vacant(version.generation() + 1));
+        // AcqRel: Release, what was done with the incarnation comes before its slot is used again, and before who waits
+        // goes on. Acquire: pairs with whoever said that he waits.
+        let former = |slot: &Slot<S, P>| slot.word.swap(next.bits(), Ordering::AcqRel);
+        self.chunks.find_any(index).is_some_and(|found| Word::from_bits(former(found.get())).is_awaited())
     }
 
     /// Gives vacant slots free, but for those whose generations are used up.
-    fn free(&self, indices: &[u32]) {
-        let usable = |index| self.slot(index).is_ok_and(|slot| slot.version().generation() <= self.last_generation);
-        let mut free = self.free.lock();
+    fn free(&self, shelf: &mut Shelf, indices: &[u32]) {
         for &index in indices {
-            if usable(index) { free.push(index) } else { free.retire() }
+            let usable = self.slot(index).is_ok_and(|slot| slot.version().generation() <= self.last_generation);
+            if usable { shelf.push(&self.depot, index) } else { self.depot.retire() }
         }
     }
 
-    /// Ends a leaving incarnation whose payload has been taken. The store part is left to the epochs: whoever pins
-    /// from now on does not find it.
+    /// Ends leaving incarnations whose payloads have been taken. The store parts are left to the epochs: whoever pins
+    /// from now on does not find them.
     ///
     /// Returns the indices that are to be handed to the collector, once there are `bound` of them.
     pub(crate) fn retire(&self, retired: impl IntoIterator<Item = (u32, Version)>, bound: usize) -> Option<Vec<u32>> {
-        let mut limbo = self.limbo.lock();
+        let mut shelf = self.shelf().lock();
+        let (before, mut awaited) = (shelf.limbo.len(), false);
         for (index, version) in retired {
-            self.vacate(index, version);
-            // Relaxed: counts for people.
-            self.garbage.fetch_add(1, Ordering::Relaxed);
-            self.live.fetch_sub(1, Ordering::Relaxed);
-            limbo.push(index);
+            awaited |= self.vacate(index, version);
+            shelf.limbo.push(index);
         }
-        (limbo.len() >= bound.max(1)).then(|| std::mem::take(&mut *limbo))
+        let count = shelf.limbo.len() - before;
+        shelf.held -= count as isize;
+        let full = shelf.limbo.len() >= bound.max(1);
+        let batch =
+            if full { Some(std::mem::replace(&mut shelf.limbo, Vec::with_capacity(before.min(bound)))) } else { None };
+        drop(shelf);
+        if awaited {
+            self.removals.ended();
+        }
+        batch
+    }
+
+    /// Everything in limbo, for the collector.
+    pub(crate) fn limbo(&self) -> Vec<u32> {
+        self.shelves.iter().flat_map(|shelf| std::mem::take(&mut shelf.0.lock().limbo)).collect()
+    }
+
+    /// Counts what is with the collector.
+    pub(crate) fn hand_over(&self, count: usize) {
+        // Relaxed: a count for people.
+        self.garbage.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Drops the store parts of retired slots and gives the slots free. Called once for each, when no pin of the time
     /// of its retirement is left.
     pub(crate) fn reclaim(&self, indices: &[u32]) {
-        for &index in indices {
+        let droppable = if std::mem::needs_drop::<S>() { indices } else { &[] };
+        for &index in droppable {
             let Ok(slot) = self.slot(index) else { continue };
             let part = slot.store_part().as_ptr();
             // SAFETY: the slot is vacant and not in the free list: nobody else reads or writes the part. It was
@@ -309,70 +307,70 @@ impl<S, P> Slots<S, P> {
             // from being reclaimed. Its own payload might panic in turn.
             dropped.unwrap_or_else(std::mem::forget);
         }
-        self.free(indices);
+        self.free(&mut self.shelf().lock(), indices);
+    }
+
+    /// Counts what was with the collector and has been reclaimed.
+    pub(crate) fn handed_back(&self, count: usize) {
         // Relaxed: a count for people.
-        self.garbage.fetch_sub(indices.len(), Ordering::Relaxed);
+        self.garbage.fetch_sub(count, Ordering::Relaxed);
     }
 
     pub(crate) fn retired(&self) -> usize {
-        self.free.lock().retired()
+        self.depot.retired()
     }
 
-    /// All slots below this index have been used.
+    /// All slots that have been used stand below this index.
     pub(crate) fn fresh(&self) -> u32 {
-        self.free.lock().fresh()
+        self.depot.fresh()
     }
 
-    pub(crate) fn live(&self) -> usize {
-        // Relaxed: a count for people.
-        self.live.load(Ordering::Relaxed)
+    /// How many slots are held.
+    pub(crate) fn held(&self) -> usize {
+        let held: isize = self.shelves.iter().map(|shelf| shelf.0.lock().held).sum();
+        usize::try_from(held).unwrap_or(0)
     }
 
     pub(crate) fn garbage(&self) -> usize {
+        let limbo: usize = self.shelves.iter().map(|shelf| shelf.0.lock().limbo.len()).sum();
         // Relaxed: a count for people.
-        self.garbage.load(Ordering::Relaxed)
+        limbo + self.garbage.load(Ordering::Relaxed)
     }
 
     /// Where the chunks lie.
     pub(crate) fn memory(&self) -> Vec<Range<usize>> {
-        let chunks = (0..CHUNKS).map(|chunk| (self.chunk(chunk).addr(), chunk));
-        let sized = chunks.filter(|(start, _)| *start != 0);
-        sized.map(|(start, chunk)| start..start + chunk_len(chunk) * size_of::<Slot<S, P>>()).collect()
+        self.chunks.memory()
     }
 
-    /// Empties the arena, but for what is with the collector: the payloads of live objects go through `drop_payload`,
-    /// which must not unwind. Returns a generation above all that have been handed out.
+    /// Empties the arena, but for what is with the collector: the payloads of live and of unfinished objects go through
+    /// `drop_payload`, which must not unwind; those in which somebody stays are left to the last who does. Returns a generation
+    /// above all that have been handed out.
     ///
     /// # Safety
     ///
-    /// Nobody holds, or can get, a reference into the arena, except the collector's deferred calls of `reclaim`.
+    /// Nobody holds, or can get, a reference into the arena, except the collector's deferred calls of `reclaim` and
+    /// owned references.
     pub(crate) unsafe fn clear(&self, mut drop_payload: impl FnMut(NonNull<P>)) -> u32 {
+        let stayed_in = self.stays.orphan();
+        let unfinished = self.removals.close();
         let mut above = self.first_generation;
         for index in 0..self.fresh() {
             let Ok(slot) = self.slot(index) else { continue };
-            let word = slot.version();
+            let version = slot.version();
             // A vacant slot's generation may have been handed out too, with a reservation that was forgotten.
-            above = above.max(word.generation().max(self.first_generation) + 1);
-            if word.is_live() {
+            above = above.max(version.generation().max(self.first_generation) + 1);
+            if self.removals.is_running(index) {
+                continue;
+            }
+            let is_whole = version.is_live() || unfinished.contains_key(&index);
+            if is_whole && stayed_in.binary_search(&slot.address()).is_err() {
                 drop_payload(slot.payload());
             }
-            if word.tag() != 0 {
-                self.retire([(index, word)], usize::MAX);
+            if version.tag() != 0 {
+                self.retire([(index, version)], usize::MAX);
             }
         }
-        let limbo = std::mem::take(&mut *self.limbo.lock());
-        self.reclaim(&limbo);
+        self.reclaim(&self.limbo());
         above
-    }
-}
-
-impl<S, P> Drop for Slots<S, P> {
-    fn drop(&mut self) {
-        for (chunk, link) in self.chunks.iter_mut().enumerate() {
-            let memory = *link.get_mut();
-            if !memory.is_null() {
-                Self::free_chunk(memory, chunk);
-            }
-        }
     }
 }

@@ -27,10 +27,9 @@ use loom as checker;
 use shuttle as checker;
 
 #[cfg(not(any(loom, shuttle)))]
-#[expect(unused_imports, reason = "the seam is whole, whatever part of it is in use")]
 pub(crate) use {
     parking_lot::{Condvar, Mutex, RwLock},
-    std::{hint, sync::atomic, thread, thread_local},
+    std::{hint, sync::atomic, thread_local},
 };
 
 #[cfg(any(loom, shuttle))]

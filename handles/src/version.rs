@@ -1,4 +1,4 @@
-//! The bits of a version word, declared once.
+//! The bits of a version and of a slot's word, declared once.
 //!
 //! ```text
 //! 31        24 23                        1   0
@@ -7,7 +7,7 @@
 //! +-----------+---------------------------+------+
 //! ```
 //!
-//! A handle carries the word that its slot has while its object is alive, so one compare refuses all that
+//! A handle carries the version that its slot has while its object is alive, so one compare refuses all that
 //! is not alive here: another generation, another store's tag, the null handle (tag 0), a vacant slot.
 //! `live` is the bit that `slotmap` forces to 1 in every key, and it takes the higher version as the newer:
 //! hence the generation stands below the tag.
@@ -76,14 +76,95 @@ impl Version {
     pub(crate) const fn generation(self) -> u32 {
         self.0 >> GENERATION_SHIFT & GENERATION_MASK
     }
+}
 
-    /// Whether a slot with this word holds the live object that a handle with the word `handle` names.
+/// The bits of a slot's word above the version.
+const GIVEN_UP: u64 = 1 << 63;
+const AWAITED: u64 = 1 << 62;
+const REMOVER_SHIFT: u32 = u32::BITS;
+const REMOVER_MASK: u64 = (1 << 30) - 1;
+
+/// A slot's whole word: its version, and who removes it.
+///
+/// ```text
+/// 63         62        61         32 31        0
+/// +----------+---------+------------+-----------+
+/// | given up | awaited |  remover   |  version  |
+/// +----------+---------+------------+-----------+
+/// ```
+///
+/// The upper half is 0 unless the slot is leaving: so one compare of the whole word with a handle's version answers a look-up,
+/// and one exchange tells who marks, who removes and who has to be told when that is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    #[inline]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The word of a slot that nobody removes.
+    #[inline]
+    pub(crate) const fn settled(version: Version) -> Self {
+        Self(version.0 as u64)
+    }
+
+    /// The word of an incarnation that the thread with the number `remover` removes.
+    pub(crate) const fn leaving(version: Version, remover: u32) -> Self {
+        Self(version.leaving().0 as u64 | (remover as u64 & REMOVER_MASK) << REMOVER_SHIFT)
+    }
+
+    pub(crate) const fn version(self) -> Version {
+        Version(self.0 as u32)
+    }
+
+    /// The number of the thread that removes.
+    pub(crate) const fn remover(self) -> u32 {
+        (self.0 >> REMOVER_SHIFT & REMOVER_MASK) as u32
+    }
+
+    /// The removal was begun, and nobody is at it.
+    pub(crate) const fn is_given_up(self) -> bool {
+        self.0 & GIVEN_UP != 0
+    }
+
+    /// Somebody waits for the end of the removal.
+    pub(crate) const fn is_awaited(self) -> bool {
+        self.0 & AWAITED != 0
+    }
+
+    pub(crate) const fn given_up(self) -> Self {
+        Self(self.0 | GIVEN_UP)
+    }
+
+    pub(crate) const fn awaited(self) -> Self {
+        Self(self.0 | AWAITED)
+    }
+
+    /// The word where another thread goes on with the removal.
+    pub(crate) const fn taken_over(self, remover: u32) -> Self {
+        Self(self.0 & AWAITED | Self::leaving(self.version(), remover).0)
+    }
+
+    /// Whether a slot with this word holds the live object that a handle with the version `handle` names.
     ///
     /// Built with `--cfg enodev_unchecked`, tag and generation are ignored: the tests that are to notice a
     /// wrong answer are tried on that build.
     #[inline]
     pub(crate) const fn answers_to(self, handle: Version) -> bool {
-        if cfg!(enodev_unchecked) { self.is_live() } else { self.0 == handle.0 }
+        if cfg!(enodev_unchecked) { self.version().is_live() } else { self.0 == handle.0 as u64 }
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.version())?;
+        if self.version().is_live() || self.remover() == 0 { Ok(()) } else { write!(f, " by {}", self.remover()) }
     }
 }
 

@@ -72,8 +72,8 @@ pub(super) fn end() {
 }
 
 impl<T: 'static> LocalKey<T> {
-    /// For [`thread_local!`].
-    pub(crate) const fn new(init: fn() -> T) -> Self {
+    /// What `thread_local!` calls.
+    pub const fn new(init: fn() -> T) -> Self {
         Self { init }
     }
 

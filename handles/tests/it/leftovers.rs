@@ -4,34 +4,59 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use enodev_handles::{RemoveError, Stale, Strategy};
+use enodev_handles::{Label, RemoveError, Stale, Strategy};
 
 use crate::common::{Drops, STRATEGIES, disks, linger, until};
 
-/// A removal that was given up before its drain leaves the object leaving: it is stale for all, nobody can finish the
-/// removal, who asks is told so, and its parts are dropped once, with the arena.
+/// S3-5: a removal that was given up while somebody is inside leaves the object leaving: it is stale for all, who asks is told
+/// so, and neither that nor another removal waits for it. Once nobody is inside, the next removal finishes it.
 #[test]
-fn an_abandoned_removal_leaves_the_object_leaving() {
+fn a_removal_that_was_given_up_is_finished_by_the_next() {
     let (parts, payloads) = (Drops::default(), Drops::default());
     let arena = disks(Strategy::Auto);
-    let [handle, other] = [(); 2].map(|()| arena.insert(parts.token(), payloads.token()).unwrap());
+    let [handle, other, last] = [(); 3].map(|()| arena.insert(parts.token(), payloads.token()).unwrap());
+    let inside = arena.enter_owned(handle, Label::NONE).unwrap();
     let mut leaving = arena.leave();
     leaving.mark(handle).unwrap();
     drop(leaving);
 
     assert!(matches!(arena.enter(handle), Err(Stale)));
-    assert!(!arena.contains(handle));
+    assert!(!arena.contains(handle) && arena.is_leaving(handle));
     assert!(arena.get_leaving(&arena.domain().pin(), handle).is_ok());
     assert_eq!(arena.join(handle), Err(RemoveError::Leaving));
     assert_eq!(arena.remove(handle).err(), Some(RemoveError::Leaving));
     let elsewhere = thread::scope(|scope| scope.spawn(|| arena.remove(handle).err()).join().unwrap());
     assert_eq!(elsewhere, Some(RemoveError::Leaving));
-    assert_eq!((arena.len(), arena.flush(), payloads.count()), (2, 0, 0));
+    drop(arena.remove(last).unwrap());
+    assert_eq!((arena.len(), arena.reap(), payloads.count()), (2, 0, 1));
 
+    drop(inside);
+    assert_eq!(payloads.count(), 1, "a reader finishes nothing");
     drop(arena.remove(other).unwrap());
-    assert_eq!(payloads.count(), 1);
+    assert_eq!((arena.len(), payloads.count()), (0, 3));
     drop(arena);
-    assert_eq!((parts.count(), payloads.count()), (2, 2));
+    assert_eq!((parts.count(), payloads.count()), (3, 3));
+}
+
+/// S3-5: what was given up can be finished by any thread that asks for it, or is reaped, or goes with its arena; each once.
+#[test]
+fn what_was_given_up_is_anybodys() {
+    let payloads = Drops::default();
+    let arena = disks(Strategy::Auto);
+    let give_up = || {
+        let mut leaving = arena.leave();
+        leaving.mark(arena.insert((), payloads.token()).unwrap()).unwrap();
+    };
+    give_up();
+    let finish = || arena.given_up().drain().unwrap().take().is_some();
+    assert!(thread::scope(|scope| scope.spawn(finish).join().unwrap()));
+    assert_eq!((payloads.count(), arena.given_up().len(), arena.reap()), (1, 0, 0));
+    give_up();
+    assert_eq!((arena.reap(), payloads.count(), arena.len()), (1, 2, 0));
+    give_up();
+    drop(arena.given_up());
+    drop(arena);
+    assert_eq!(payloads.count(), 3);
 }
 
 /// Giving a removal up does not disturb those who are inside, and ends the waiting of those who wait for it.
@@ -64,11 +89,12 @@ fn giving_a_removal_up_wakes_those_who_wait_for_it() {
     }
 }
 
-/// A slot whose removal was given up is not used again, and the arena goes on with others.
+/// A slot whose removal was given up is not used again while somebody is inside, and the arena goes on with others.
 #[test]
 fn the_slot_of_an_abandoned_removal_is_not_used_again() {
     let arena = disks::<(), u32>(Strategy::Auto);
     let handle = arena.insert((), 0).unwrap();
+    let _inside = arena.enter_owned(handle, Label::NONE).unwrap();
     let mut leaving = arena.leave();
     leaving.mark(handle).unwrap();
     drop(leaving);

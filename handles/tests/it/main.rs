@@ -17,6 +17,8 @@ mod exclusive;
 #[cfg(test)]
 mod exit;
 #[cfg(test)]
+mod garbage;
+#[cfg(test)]
 mod guards;
 #[cfg(test)]
 mod handed;

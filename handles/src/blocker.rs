@@ -1,0 +1,72 @@
+use std::fmt;
+use std::thread::ThreadId;
+use std::time::Instant;
+
+use crate::batch::Batch;
+use crate::drain::Seen;
+use crate::handle::{Handle, Kind};
+use crate::label::Label;
+use crate::records::{self, Owner};
+use crate::slots::Slots;
+
+/// Somebody who is inside an object that is leaving, and holds its removal up.
+#[derive(Clone)]
+pub struct Blocker<K> {
+    /// The object.
+    pub object: Handle<K>,
+    /// What the one inside does, as it said when it entered.
+    pub label: Label,
+    /// The thread that is inside; of an owned reference, the one that made it. None if it was not known, or has ended.
+    pub thread: Option<ThreadId>,
+    /// The thread's name, as it was when it first entered anything.
+    pub name: Option<Box<str>>,
+    /// Since when it has been seen inside; of an owned reference, when that was made.
+    pub since: Instant,
+    /// Whether it is an owned reference.
+    pub is_owned: bool,
+}
+
+impl<K: Kind> Blocker<K> {
+    pub(crate) fn of<S, P>(slots: &Slots<S, P>, marked: &Batch, seen: &[Seen]) -> Vec<Self> {
+        let mut found = Vec::new();
+        for (index, version) in marked.iter() {
+            let Ok(slot) = slots.slot(index) else { continue };
+            let object = Handle::new(index, version);
+            for Seen { occupant, since } in seen.iter().filter(|seen| seen.occupant.address() == slot.address()) {
+                let owner = records::owner(occupant.thread());
+                found.push(Self::new(object, Label::from_number(occupant.label()), owner, *since, false));
+            }
+            for stay in slots.stays.of(slot.address()) {
+                found.push(Self::new(object, stay.label, Some(stay.owner), stay.since, true));
+            }
+        }
+        found
+    }
+
+    fn new(object: Handle<K>, label: Label, owner: Option<Owner>, since: Instant, is_owned: bool) -> Self {
+        let (thread, name) = owner.map_or((None, None), |owner| (Some(owner.id), owner.name));
+        Self { object, label, thread, name, since, is_owned }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Blocker<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocker")
+            .field("object", &self.object)
+            .field("label", &self.label.text())
+            .field("thread", &self.thread)
+            .field("name", &self.name)
+            .field("is_owned", &self.is_owned)
+            .finish_non_exhaustive()
+    }
+}
+
+/// "Device(3v5): show, in thread 'vcpu0', for 1.2 s".
+impl<K: Kind> fmt::Display for Blocker<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (label, name) = (self.label.text(), self.name.as_deref().unwrap_or("?"));
+        let label = if label.is_empty() { "somebody" } else { label };
+        let how = if self.is_owned { "from" } else { "in" };
+        write!(f, "{:?}: {label}, {how} thread '{name}', for {:?}", self.object, self.since.elapsed())
+    }
+}

@@ -1,0 +1,138 @@
+use std::time::Instant;
+
+use crate::arena::Arena;
+use crate::error::{RemoveError, Stale};
+use crate::handle::{Handle, Kind};
+use crate::leaving::Leaving;
+use crate::quiet::is_dropping;
+use crate::records;
+
+/// Removing.
+impl<K, S, P> Arena<K, S, P>
+where
+    K: Kind,
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    /// Removes an object: nobody gets in any more, those inside are waited for, and the payload is handed back.
+    ///
+    /// Removals that were given up are finished first, if nobody is in their way.
+    ///
+    /// # Errors
+    ///
+    /// - [`RemoveError::Stale`] if it had left. Where another thread is removing it, this returns when that removal and the
+    ///   drop of the payload are over, unless the caller cannot wait: [`RemoveError::Leaving`], see [`join`](Self::join).
+    /// - [`RemoveError::Pinned`], [`RemoveError::Inside`]: nothing has changed.
+    /// - [`RemoveError::Deadlock`], [`RemoveError::Barrier`]: the object goes on leaving, as if given up.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a payload's drop, of a removal that had been given up.
+    pub fn remove(&self, handle: Handle<K>) -> Result<P, RemoveError> {
+        if self.slots.removals.has_given_up() {
+            self.reap();
+        }
+        if self.is_inside(handle) {
+            return Err(if self.is_leaving(handle) { RemoveError::Leaving } else { RemoveError::Inside });
+        }
+        let mut leaving = self.leave();
+        match leaving.mark(handle) {
+            Ok(()) => {}
+            Err(RemoveError::Leaving) => {
+                self.join(handle)?;
+                return Err(RemoveError::Stale(Stale));
+            }
+            Err(error) => return Err(error),
+        }
+        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+        let payload = quiet.take();
+        payload.map(|(_, payload)| payload).ok_or(RemoveError::Stale(Stale))
+    }
+
+    /// Begins a removal of several objects, in steps.
+    pub fn leave(&self) -> Leaving<'_, K, S, P> {
+        Leaving::new(&self.slots, &self.domain)
+    }
+
+    /// Whether [`join`](Self::join) would wait for the object, or not have to. Neither may be so any more a moment later.
+    pub fn may_join(&self, handle: Handle<K>) -> bool {
+        let Ok(slot) = self.slots.slot(handle.index()) else { return true };
+        if !self.is_leaving(handle) {
+            return true;
+        }
+        let word = slot.word();
+        self.may_wait().is_ok() && !word.is_given_up() && word.remover() != records::own_number()
+    }
+
+    /// Waits until an object that another thread is removing has gone, payload and all. Returns at once if it is not
+    /// leaving.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoveError::Leaving`] if the caller cannot wait: it is inside an object of any arena, it is dropping a payload for a
+    /// removal, it is the one that removes, or the removal was given up. [`RemoveError::Deadlock`] if it would wait for itself,
+    /// [`RemoveError::Pinned`] if it holds a pin.
+    pub fn join(&self, handle: Handle<K>) -> Result<(), RemoveError> {
+        if self.domain.is_pinned() {
+            return Err(RemoveError::Pinned);
+        }
+        if !self.is_leaving(handle) {
+            return Ok(());
+        }
+        self.may_wait()?;
+        let slot = self.slots.slot(handle.index())?;
+        self.slots.removals.join(slot.word_ref(), handle.version())
+    }
+
+    /// Whoever is inside an object, or dropping a payload, may be waited for by the one that it would wait for.
+    fn may_wait(&self) -> Result<(), RemoveError> {
+        if self.domain.is_pinned() {
+            return Err(RemoveError::Pinned);
+        }
+        if is_dropping() || records::is_inside(|_| true) { Err(RemoveError::Leaving) } else { Ok(()) }
+    }
+
+    /// All removals that were given up, of any thread: they are the caller's now.
+    pub fn given_up(&self) -> Leaving<'_, K, S, P> {
+        let remover = records::own_number();
+        let taken = self.slots.removals.take_given_up(|index, version| {
+            let slot = self.slots.slot(index);
+            slot.is_ok_and(|slot| {
+                slot.change(version, |word| word.is_given_up().then(|| word.taken_over(remover))).is_some()
+            })
+        });
+        Leaving::of(&self.slots, &self.domain, &taken)
+    }
+
+    /// Finishes the removals that were given up and that nobody is in the way of any more: drops their payloads, on the caller's
+    /// thread. Waits for nobody. Returns how many objects have gone.
+    ///
+    /// Does nothing while the caller holds a pin of the domain.
+    ///
+    /// # Panics
+    ///
+    /// With the first panic of a payload's drop, after all have been dropped.
+    pub fn reap(&self) -> usize {
+        if self.domain.is_pinned() {
+            return 0;
+        }
+        let mut leaving = self.given_up();
+        // What is not quiet is given up again, as this is dropped.
+        leaving.split().map_or(0, |quiet| quiet.len())
+    }
+
+    /// Sleeps inside an object until the object begins to leave, `is_over` answers true, or the deadline has come. True in the
+    /// first case: then a callback should return soon.
+    ///
+    /// `is_over` is asked once at least, and again after each [`wake`](Self::wake); it runs under a lock, and must not call into
+    /// the arena. A handle that is stale is one whose object leaves.
+    pub fn sleep(&self, handle: Handle<K>, deadline: Option<Instant>, is_over: impl FnMut() -> bool) -> bool {
+        let Ok(slot) = self.slots.slot(handle.index()) else { return true };
+        self.slots.removals.sleep(slot.word_ref(), handle.version(), deadline, is_over)
+    }
+
+    /// Has all who [`sleep`](Self::sleep) in objects of this arena look whether that is over.
+    pub fn wake(&self) {
+        self.slots.removals.ended();
+    }
+}

@@ -1,0 +1,47 @@
+//! The race that every drain rests on, alone: two threads store to one word each and then load the other's.
+
+use std::sync::Arc;
+
+use enodev_handles::sync::atomic::{AtomicUsize, Ordering, fence};
+use enodev_handles::sync::thread;
+
+use crate::check;
+
+/// The reader fills its cell and looks for the mark; the remover marks and looks into the cell. Fails where the reader is let in
+/// and the remover does not see it.
+fn enter_against_mark(reader_fences: bool, remover_fences: bool) {
+    check(move || {
+        let words = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let side = |mine: usize, fences: bool| {
+            let words = Arc::clone(&words);
+            move || {
+                words[mine].store(1, Ordering::Release);
+                if fences {
+                    fence(Ordering::SeqCst);
+                }
+                words[1 - mine].load(Ordering::Acquire) == 1
+            }
+        };
+        let reader = thread::spawn(side(0, reader_fences));
+        let sees_cell = side(1, remover_fences)();
+        let sees_mark = reader.join().unwrap();
+        assert!(sees_mark || sees_cell, "let in, and not seen");
+    });
+}
+
+#[test]
+fn of_two_that_fence_one_sees_the_other() {
+    enter_against_mark(true, true);
+}
+
+#[test]
+#[should_panic(expected = "let in, and not seen")]
+fn a_reader_that_does_not_fence_is_not_seen() {
+    enter_against_mark(false, true);
+}
+
+#[test]
+#[should_panic(expected = "let in, and not seen")]
+fn a_remover_that_does_not_fence_sees_nobody() {
+    enter_against_mark(true, false);
+}

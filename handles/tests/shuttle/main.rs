@@ -1,0 +1,34 @@
+//! Models for shuttle, which draws schedules by lot and takes every atomic operation for `SeqCst`. Run by `ci/shuttle`;
+//! empty in any other build.
+#![cfg(shuttle)]
+
+// `cfg(test)` on the modules tells clippy that their helpers are tests too.
+#[cfg(test)]
+#[path = "../models/seam.rs"]
+mod seam;
+#[cfg(test)]
+#[path = "../models/tags.rs"]
+mod tags;
+
+/// How many schedules each of the two ways to draw one gets, where `SHUTTLE_SCHEDULES` does not say.
+#[cfg(test)]
+const SCHEDULES: usize = 1000;
+/// How many changes of priority a schedule has that is drawn by priorities.
+#[cfg(test)]
+const DEPTH: usize = 3;
+
+/// Tries executions of a model: with each step drawn by lot, and with a few steps drawn where the priorities change.
+#[cfg(test)]
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+
+    let schedules = std::env::var("SHUTTLE_SCHEDULES").map_or(SCHEDULES, |number| number.parse().unwrap());
+    let model = std::sync::Arc::new(enodev_handles::sync::body(model));
+    let mut config = shuttle::Config::new();
+    // The library drops statics at an execution's end as loom does; it has been told.
+    config.silence_warnings = true;
+    config.stack_size = 1 << 18;
+    let run = std::sync::Arc::clone(&model);
+    shuttle::Runner::new(RandomScheduler::new(schedules), config.clone()).run(move || run());
+    shuttle::Runner::new(PctScheduler::new(DEPTH, schedules), config).run(move || model());
+}
