@@ -1,14 +1,15 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use enodev_attrs::{Attribute, DefineError, Mode, Name, Owner, Page, Result as AttrResult};
-use enodev_handles::Exclusive as Locked;
+use enodev_handles::{Erased, Exclusive as Locked, Shape};
 
 use crate::attribute::AnyAttribute;
 use crate::context::Context;
 use crate::handle::TypeHandle;
-use crate::payload::{Guarded, Payload, PayloadRef, Views, exclusive_view, shared_view};
+use crate::payload::{Form, Guarded, Payload, PayloadRef, Views, exclusive_view, shared_view};
 
 /// Payloads that several threads are inside of at once: callbacks get `&T`.
 #[derive(Debug)]
@@ -24,13 +25,15 @@ pub struct Exclusive<T>(PhantomData<fn() -> T>);
 pub trait Sharing: private::Sealed + 'static {}
 
 pub(crate) mod private {
-    use super::{Payload, PayloadRef, Views};
+    use super::{Form, Payload, PayloadRef, Views};
     use crate::context::Context;
     use enodev_attrs::Owner;
 
     pub trait Sealed: Owner {
         type Value: 'static;
-        fn wrap(value: Self::Value, views: Views) -> Payload;
+        fn form(views: Views) -> Form;
+        /// None where the form is not one that `form` has made.
+        fn wrap(value: Self::Value, form: &Form) -> Option<Payload>;
         fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Self::Ref<'a>>;
     }
 }
@@ -44,15 +47,20 @@ impl<T: Send + Sync + 'static> Sharing for Shared<T> {}
 impl<T: Send + Sync + 'static> private::Sealed for Shared<T> {
     type Value = T;
 
-    fn wrap(value: T, views: Views) -> Payload {
-        Payload::Shared(Box::new(value), views)
+    fn form(views: Views) -> Form {
+        Form::Shared(Arc::new(Shape::of::<T>(views)))
+    }
+
+    fn wrap(value: T, form: &Form) -> Option<Payload> {
+        let Form::Shared(shape) = form else { return None };
+        Erased::new(shape, value).ok().map(Payload::Shared)
     }
 
     fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a T>> {
         let Context { payload: PayloadRef::Shared(payload), store, object } = context else {
             return None;
         };
-        Some(Context { payload: payload.downcast_ref()?, store, object })
+        Some(Context { payload: payload.get()?, store, object })
     }
 }
 
@@ -65,8 +73,14 @@ impl<T: Send + 'static> Sharing for Exclusive<T> {}
 impl<T: Send + 'static> private::Sealed for Exclusive<T> {
     type Value = T;
 
-    fn wrap(value: T, views: Views) -> Payload {
-        Payload::Exclusive(Locked::new(Guarded::new(Box::new(value), views)), TypeId::of::<T>())
+    fn form(views: Views) -> Form {
+        Form::Exclusive(Arc::new(views))
+    }
+
+    fn wrap(value: T, form: &Form) -> Option<Payload> {
+        let Form::Exclusive(views) = form else { return None };
+        let guarded = Guarded::new(Box::new(value), Arc::clone(views));
+        Some(Payload::Exclusive(Box::new((Locked::new(guarded), TypeId::of::<T>()))))
     }
 
     fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a mut T>> {
@@ -104,7 +118,7 @@ pub struct DeviceType<O: Sharing> {
 impl DeviceType<Shared<()>> {
     /// A type whose payloads, `T`, are shared.
     pub fn shared<T: Send + Sync + 'static>(name: &str) -> DeviceType<Shared<T>> {
-        DeviceType::new(name, vec![shared_view::<T, T>(|payload| payload)])
+        DeviceType::new(name, Vec::new())
     }
 }
 
@@ -269,7 +283,7 @@ pub(crate) struct TypeMeta {
 /// What the driver gave of a type.
 #[derive(Debug)]
 pub(crate) struct TypeCode {
-    pub(crate) views: Views,
+    pub(crate) form: Form,
 }
 
 /// What the driver gave of an attribute.

@@ -17,6 +17,7 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`; [`Error::WrongType`].
+    #[inline]
     pub fn enter<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<Active<'_, U>> {
         let active = self.nodes.enter(object.kobject())?;
         active.try_map(Payload::shared).map_err(|_| Error::WrongType)
@@ -70,8 +71,8 @@ impl Store {
         }
         let attr = self.attrs.enter(attr)?;
         match &*owner {
-            Payload::Shared(value, _) if attr.ty == owner.ty() => {
-                run(&*attr.code, context(PayloadRef::Shared(&**value)))
+            Payload::Shared(value) if attr.ty == owner.ty() => {
+                run(&*attr.code, context(PayloadRef::Shared(value)))
             }
             _ => Err(Errno::EINVAL),
         }

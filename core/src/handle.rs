@@ -46,17 +46,19 @@ pub trait AsKobject: Copy {
 }
 
 impl AsKobject for KobjectHandle {
+    #[inline]
     fn kobject(self) -> KobjectHandle {
         self
     }
 }
 
 impl AsKobject for DeviceHandle {
+    #[inline]
     fn kobject(self) -> KobjectHandle {
-        KobjectHandle::from_bits(self.to_bits())
+        self.cast()
     }
 }
 
 pub(crate) fn device(kobject: KobjectHandle) -> DeviceHandle {
-    DeviceHandle::from_bits(kobject.to_bits())
+    kobject.cast()
 }

@@ -12,7 +12,10 @@ use crate::handle::{KobjectHandle, TypeHandle};
 /// - `entries` and `links_here` are written under the store's topology lock only; their own locks are held for one look-up
 ///   or one change, and nothing is waited for under them.
 /// - A link in `entries` of a directory and the pair (directory, name) in `links_here` of its target come and go together.
+///
+/// It is aligned so that what follows it in a slot, the slot's word and the payload, fills one cache line.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Node {
     /// `None` is the root's.
     pub(crate) name: Option<Name>,

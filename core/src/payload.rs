@@ -2,7 +2,7 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
-use enodev_handles::Exclusive;
+use enodev_handles::{Erased, Exclusive, Shape};
 
 use crate::handle::TypeHandle;
 
@@ -10,40 +10,42 @@ use crate::handle::TypeHandle;
 pub enum Payload {
     /// A plain directory's.
     None,
-    Shared(Box<dyn Any + Send + Sync>, Views),
+    Shared(Erased<Views>),
     /// And the type of the value, which can be asked for without the lock.
-    Exclusive(Exclusive<Guarded>, TypeId),
+    Exclusive(Box<(Exclusive<Guarded>, TypeId)>),
 }
 
 /// What the lock of an exclusive payload guards.
 pub struct Guarded {
     pub(crate) value: Box<dyn Any + Send>,
-    views: Views,
+    views: Arc<Views>,
 }
 
 /// A payload lent to a callback.
 #[derive(Debug)]
 pub enum PayloadRef<'a> {
-    Shared(&'a (dyn Any + Send + Sync)),
+    Shared(&'a Erased<Views>),
     Exclusive(&'a mut (dyn Any + Send)),
 }
 
-/// The types as which a payload is published: its own, and the traits that its type names.
-///
-/// The functions in it belong to the driver, so it is part of payloads, and of the driver's part of a type.
-#[derive(Clone)]
-pub struct Views(Arc<Table>);
+/// What the payloads of one type have in common. It belongs to the driver, as they do.
+#[derive(Debug, Clone)]
+pub enum Form {
+    Shared(Arc<Shape<Views>>),
+    Exclusive(Arc<Views>),
+}
 
-struct Table {
+/// The types as which a payload is published beside its own: the traits that its type names.
+pub struct Views {
     /// The type whose payloads these are.
-    ty: TypeHandle,
+    pub(crate) ty: TypeHandle,
     views: Vec<View>,
 }
 
 /// The type `U` that a view gives, and a [`SharedView<U>`] or an [`ExclusiveView<U>`].
 type View = (TypeId, Box<dyn Any + Send + Sync>);
 
-type Ref<U> = dyn Fn(&(dyn Any + Send + Sync)) -> Option<&U> + Send + Sync;
+type Ref<U> = dyn Fn(&Erased<Views>) -> Option<&U> + Send + Sync;
 type RefMut<U> = dyn Fn(&mut (dyn Any + Send)) -> Option<&mut U> + Send + Sync;
 
 struct SharedView<U: ?Sized>(Box<Ref<U>>);
@@ -54,7 +56,7 @@ where
     T: Send + Sync + 'static,
     U: ?Sized + 'static,
 {
-    let view: Box<Ref<U>> = Box::new(move |payload| payload.downcast_ref().map(view));
+    let view: Box<Ref<U>> = Box::new(move |payload| payload.get().map(view));
     (TypeId::of::<U>(), Box::new(SharedView(view)))
 }
 
@@ -69,33 +71,41 @@ where
 
 impl fmt::Debug for Views {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Views({:?}, {})", self.0.ty, self.0.views.len())
+        write!(f, "Views({:?}, {})", self.ty, self.views.len())
     }
 }
 
 impl Views {
     pub(crate) fn new(ty: TypeHandle, views: Vec<View>) -> Self {
-        Self(Arc::new(Table { ty, views }))
+        Self { ty, views }
     }
 
     fn find<V: 'static>(&self, ty: TypeId) -> Option<&V> {
-        let (_, view) = self.0.views.iter().find(|(of, _)| *of == ty)?;
+        let (_, view) = self.views.iter().find(|(of, _)| *of == ty)?;
         view.downcast_ref()
     }
 }
 
 impl Payload {
     /// The payload as a `U`, where it is shared and is published as one.
+    #[inline]
     pub(crate) fn shared<U: ?Sized + 'static>(&self) -> Option<&U> {
-        match self {
-            Self::Shared(value, views) => (views.find::<SharedView<U>>(TypeId::of::<U>())?.0)(&**value),
-            _ => None,
+        let Self::Shared(value) = self else { return None };
+        match value.get() {
+            Some(value) => Some(value),
+            None => Self::view(value),
         }
+    }
+
+    /// Kept apart, so that the way of those who ask for the payload's own type stays short.
+    #[inline(never)]
+    fn view<U: ?Sized + 'static>(value: &Erased<Views>) -> Option<&U> {
+        (value.beside().find::<SharedView<U>>(TypeId::of::<U>())?.0)(value)
     }
 
     pub(crate) fn exclusive(&self) -> Option<&Exclusive<Guarded>> {
         match self {
-            Self::Exclusive(value, _) => Some(value),
+            Self::Exclusive(value) => Some(&value.0),
             _ => None,
         }
     }
@@ -103,7 +113,7 @@ impl Payload {
     /// The type of an object whose payload is shared; the null handle for a plain directory.
     pub(crate) fn ty(&self) -> TypeHandle {
         match self {
-            Self::Shared(_, views) => views.0.ty,
+            Self::Shared(value) => value.beside().ty,
             _ => TypeHandle::null(),
         }
     }
@@ -112,29 +122,28 @@ impl Payload {
     pub(crate) fn is<T: 'static>(&self) -> bool {
         match self {
             Self::None => false,
-            Self::Shared(value, _) => value.is::<T>(),
-            Self::Exclusive(_, of) => *of == TypeId::of::<T>(),
+            Self::Shared(value) => value.is::<T>(),
+            Self::Exclusive(value) => value.1 == TypeId::of::<T>(),
         }
     }
 
     pub(crate) fn into_value<T: 'static>(self) -> Option<T> {
-        let value = match self {
+        match self {
             Self::None => None,
-            Self::Shared(value, _) => value.downcast::<T>().ok(),
-            Self::Exclusive(value, _) => value.into_inner().value.downcast::<T>().ok(),
-        };
-        value.map(|value| *value)
+            Self::Shared(value) => value.into_value().ok(),
+            Self::Exclusive(value) => value.0.into_inner().value.downcast::<T>().ok().map(|value| *value),
+        }
     }
 }
 
 impl Guarded {
-    pub(crate) fn new(value: Box<dyn Any + Send>, views: Views) -> Self {
+    pub(crate) fn new(value: Box<dyn Any + Send>, views: Arc<Views>) -> Self {
         Self { value, views }
     }
 
     /// The type of the object.
     pub(crate) fn ty(&self) -> TypeHandle {
-        self.views.0.ty
+        self.views.ty
     }
 
     /// The payload as a `U`, where it is published as one.

@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use enodev_attrs::{Errno, Name};
 
 use crate::attribute::AttrMeta;
-use crate::device_type::private::Sealed;
 use crate::device_type::{AttrCode, DeviceType, Sharing, Type, TypeCode, TypeMeta};
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, TypeHandle, device};
@@ -36,7 +35,7 @@ impl Store {
             let code = AttrCode { ty: slot.handle(), code: Box::new(attribute) };
             attributes.insert(name, self.attrs.insert(meta, code)?);
         }
-        let code = TypeCode { views: Views::new(slot.handle(), ty.views) };
+        let code = TypeCode { form: O::form(Views::new(slot.handle(), ty.views)) };
         Ok(Type::new(slot.publish(TypeMeta { name: ty.name, attributes }, code)))
     }
 
@@ -130,10 +129,11 @@ impl Store {
         payload: O::Value,
         is_device: bool,
     ) -> Result<KobjectHandle> {
-        let views = self.types.enter(ty.handle())?.views.clone();
+        let form = self.types.enter(ty.handle())?.form.clone();
         let node = Node::new(Some(Name::new(name)?), parent, Some(ty.handle()), is_device);
         // What is left in the option is dropped after `insert` has returned, outside its lock.
-        self.insert(node, &mut Some(<O as Sealed>::wrap(payload, views)))
+        let payload = O::wrap(payload, &form).ok_or(Error::WrongType)?;
+        self.insert(node, &mut Some(payload))
     }
 
     fn insert(&self, node: Node, payload: &mut Option<Payload>) -> Result<KobjectHandle> {

@@ -64,6 +64,14 @@ impl<K> Handle<K> {
         Self { bits, kind: PhantomData }
     }
 
+    /// The same bits as a handle of another kind: where one arena holds what its users know as several kinds.
+    ///
+    /// It names the object only in an arena of that kind; anywhere else it is as stale as any other forged handle.
+    #[inline]
+    pub const fn cast<L>(self) -> Handle<L> {
+        Handle { bits: self.bits, kind: PhantomData }
+    }
+
     #[inline]
     pub(crate) fn index(self) -> u32 {
         self.bits.get() as u32

@@ -25,12 +25,12 @@ use crate::version::{GENERATION_LAST, Version, Word};
 /// # Invariants
 ///
 /// `word` says what of the slot is initialised and whose it is: see [`Version`]. All zero bytes are a slot that was
-/// never used. The word stands first, where those find it who do not know the parts' types.
+/// never used. The word stands beside both parts: who looks one up reads a part's nearest bytes at the cost of the word's.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Slot<S, P> {
-    word: AtomicU64,
     store: UnsafeCell<MaybeUninit<S>>,
+    word: AtomicU64,
     payload: UnsafeCell<MaybeUninit<P>>,
 }
 
