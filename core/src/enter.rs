@@ -19,7 +19,7 @@ impl Store {
     /// `ENODEV`; [`Error::WrongType`].
     #[inline]
     pub fn enter<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<Active<'_, U>> {
-        let active = self.nodes.enter(object.kobject())?;
+        let active = self.tree.nodes.enter(object.kobject())?;
         active.try_map(Payload::shared).map_err(|_| Error::WrongType)
     }
 
@@ -38,12 +38,12 @@ impl Store {
 
     /// Enters an exclusive payload, whatever its type.
     fn lock(&self, object: KobjectHandle) -> Result<ActiveMut<'_, Guarded>> {
-        let exclusive = || self.nodes.enter(object)?.try_map(Payload::exclusive).map_err(|_| Error::WrongType);
+        let exclusive = || self.tree.nodes.enter(object)?.try_map(Payload::exclusive).map_err(|_| Error::WrongType);
         let mut lock = match exclusive()?.try_lock() {
             Ok(payload) => return Ok(payload),
             Err(contended) => contended.lock(),
         };
-        if self.nodes.is_inside(object) {
+        if self.tree.nodes.is_inside(object) {
             return Err(Error::Inside);
         }
         lock.acquire();
@@ -59,7 +59,7 @@ impl Store {
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
         let context = |payload| Context { payload, store: self, object };
-        let owner = self.nodes.enter(object)?;
+        let owner = self.tree.nodes.enter(object)?;
         if matches!(*owner, Payload::Exclusive(..)) {
             drop(owner);
             let mut payload = self.lock(object)?;
@@ -71,16 +71,14 @@ impl Store {
         }
         let attr = self.attrs.enter(attr)?;
         match &*owner {
-            Payload::Shared(value) if attr.ty == owner.ty() => {
-                run(&*attr.code, context(PayloadRef::Shared(value)))
-            }
+            Payload::Shared(value) if attr.ty == owner.ty() => run(&*attr.code, context(PayloadRef::Shared(value))),
             _ => Err(Errno::EINVAL),
         }
     }
 
     /// Whether an object and an attribute can both be entered.
     pub(crate) fn alive(&self, object: KobjectHandle, attr: AttrHandle) -> AttrResult {
-        let _owner = self.nodes.enter(object)?;
+        let _owner = self.tree.nodes.enter(object)?;
         let _attr = self.attrs.enter(attr)?;
         Ok(())
     }

@@ -41,6 +41,9 @@ pub enum Error {
     /// removal was given up. `EBUSY`.
     #[error("the object is leaving")]
     Leaving,
+    /// Those inside wait for the caller, each or through others. The object goes on leaving. `EDEADLK`.
+    #[error("the caller would wait for itself")]
+    Deadlock,
     /// The barrier that a removal depends on is refused by the system. The object is leaving and stays so. `EPERM`.
     #[error("the system refuses the memory barrier")]
     Barrier,
@@ -67,7 +70,7 @@ impl Error {
             Self::HasChildren => Errno::ENOTEMPTY,
             Self::WrongType => Errno::EINVAL,
             Self::Root | Self::Barrier => Errno::EPERM,
-            Self::Inside => Errno::EDEADLK,
+            Self::Inside | Self::Deadlock => Errno::EDEADLK,
             Self::Leaving => Errno::EBUSY,
             Self::Full => Errno::ENOMEM,
             Self::Domain(DomainError::Membarrier) => Errno::EOPNOTSUPP,
@@ -106,6 +109,7 @@ impl From<RemoveError> for Error {
             RemoveError::Stale(stale) => stale.into(),
             RemoveError::Barrier => Self::Barrier,
             RemoveError::Leaving => Self::Leaving,
+            RemoveError::Deadlock => Self::Deadlock,
             // The store gives no pins away, so `Pinned` is not met; it would be a wait for oneself as well.
             _ => Self::Inside,
         }

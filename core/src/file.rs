@@ -122,8 +122,8 @@ impl Store {
     ///
     /// `ENODEV`; [`Error::NotFound`].
     pub fn attribute(&self, object: impl AsKobject, name: &str) -> Result<AttrHandle> {
-        let pin = self.domain.pin();
-        let ty = self.nodes.get(&pin, object.kobject())?.ty.ok_or(Error::NotFound)?;
+        let pin = self.tree.domain.pin();
+        let ty = self.tree.nodes.get(&pin, object.kobject())?.ty.ok_or(Error::NotFound)?;
         self.types.get(&pin, ty)?.attributes.get(name).copied().ok_or(Error::NotFound)
     }
 
@@ -136,7 +136,7 @@ impl Store {
     pub fn open(&self, object: impl AsKobject, name: &str, access: Access) -> Result<File> {
         let object = object.kobject();
         let attr = self.attribute(object, name)?;
-        let pin = self.domain.pin();
+        let pin = self.tree.domain.pin();
         let meta = self.attrs.get(&pin, attr)?;
         let state = OpenFile::new(meta.mode, access, meta.has_read, meta.has_write)?;
         Ok(File { object, attr, is_binary: meta.is_binary, size: meta.size, state })

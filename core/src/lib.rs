@@ -24,6 +24,7 @@ pub use file::File;
 pub use handle::{AsKobject, AttrHandle, DeviceHandle, KobjectHandle, TypeHandle, kind};
 pub use lookup::{Entry, EntryKind};
 pub use store::Store;
+pub use unregister::Removal;
 
 #[doc(inline)]
 pub use enodev_attrs::{Access, Attribute, DefineError, Errno, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page};

@@ -43,19 +43,19 @@ impl Store {
     ///
     /// [`Error::NotFound`]; `ENOTDIR` where the path goes through, or ends at, an attribute.
     pub fn lookup(&self, path: &str) -> Result<KobjectHandle> {
-        let pin = self.domain.pin();
+        let pin = self.tree.domain.pin();
         let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
         names.into_iter().try_fold(self.root(), |object, name| self.step(&pin, object, name))
     }
 
     fn step(&self, pin: &Pin<'_>, object: KobjectHandle, name: &str) -> Result<KobjectHandle> {
         // A directory that is leaving has no entries for newcomers, as one that has left.
-        let node = self.nodes.get(pin, object).map_err(|_| Error::NotFound)?;
+        let node = self.tree.nodes.get(pin, object).map_err(|_| Error::NotFound)?;
         if name == ".." {
             return Ok(if node.parent.is_null() { object } else { node.parent });
         }
         match node.child(name) {
-            Some(Child::Object(found) | Child::Link(found)) if self.nodes.contains(found) => Ok(found),
+            Some(Child::Object(found) | Child::Link(found)) if self.tree.nodes.contains(found) => Ok(found),
             Some(_) => Err(Error::NotFound),
             None if self.attribute(object, name).is_ok() => Err(Errno::ENOTDIR.into()),
             None => Err(Error::NotFound),
@@ -68,8 +68,8 @@ impl Store {
     ///
     /// `ENODEV` for an object that has left; [`Error::WrongType`] for one that is no device.
     pub fn device(&self, object: KobjectHandle) -> Result<DeviceHandle> {
-        let pin = self.domain.pin();
-        if self.nodes.get(&pin, object)?.is_device { Ok(device(object)) } else { Err(Error::WrongType) }
+        let pin = self.tree.domain.pin();
+        if self.tree.nodes.get(&pin, object)?.is_device { Ok(device(object)) } else { Err(Error::WrongType) }
     }
 
     /// What the directory of an object holds: children, links and attributes, by name.
@@ -78,15 +78,15 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn list(&self, object: impl AsKobject) -> Result<Vec<Entry>> {
-        let pin = self.domain.pin();
-        let node = self.nodes.get(&pin, object.kobject())?;
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object.kobject())?;
         let mut list = self.attributes(&pin, node);
         for (name, child) in &*node.entries.read() {
             let (handle, kind) = match *child {
                 Child::Object(object) => (object, EntryKind::Object(object)),
                 Child::Link(target) => (target, EntryKind::Link(target)),
             };
-            if self.nodes.contains(handle) {
+            if self.tree.nodes.contains(handle) {
                 list.push(Entry { name: name.clone(), kind });
             }
         }
@@ -112,13 +112,13 @@ impl Store {
     ///
     /// `ENODEV` once the object is leaving.
     pub fn path(&self, object: impl AsKobject) -> Result<String> {
-        let pin = self.domain.pin();
-        let mut node = self.nodes.get(&pin, object.kobject())?;
+        let pin = self.tree.domain.pin();
+        let mut node = self.tree.nodes.get(&pin, object.kobject())?;
         let mut names = Vec::new();
         while let Some(name) = &node.name {
             names.push(&**name);
             // An ancestor may be leaving: then so is the object, and this is where it was.
-            node = self.nodes.get_leaving(&pin, node.parent)?;
+            node = self.tree.nodes.get_leaving(&pin, node.parent)?;
         }
         names.push("");
         names.reverse();
@@ -131,8 +131,8 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn parent(&self, object: impl AsKobject) -> Result<KobjectHandle> {
-        let (pin, object) = (self.domain.pin(), object.kobject());
-        let parent = self.nodes.get(&pin, object)?.parent;
+        let (pin, object) = (self.tree.domain.pin(), object.kobject());
+        let parent = self.tree.nodes.get(&pin, object)?.parent;
         Ok(if parent.is_null() { object } else { parent })
     }
 
@@ -142,8 +142,8 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn type_name(&self, object: impl AsKobject) -> Result<Option<String>> {
-        let pin = self.domain.pin();
-        let Some(ty) = self.nodes.get(&pin, object.kobject())?.ty else {
+        let pin = self.tree.domain.pin();
+        let Some(ty) = self.tree.nodes.get(&pin, object.kobject())?.ty else {
             return Ok(None);
         };
         Ok(Some(self.types.get(&pin, ty)?.name.clone()))
@@ -151,6 +151,6 @@ impl Store {
 
     /// Whether the object is there: it has neither left nor begun to.
     pub fn contains(&self, object: impl AsKobject) -> bool {
-        self.nodes.contains(object.kobject())
+        self.tree.nodes.contains(object.kobject())
     }
 }

@@ -91,10 +91,10 @@ impl Store {
     pub fn link(&self, object: impl AsKobject, name: &str, target: impl AsKobject) -> Result {
         let (object, target) = (object.kobject(), target.kobject());
         let name = Name::new(name)?;
-        let _topology = self.topology.lock();
-        let pin = self.domain.pin();
-        let node = self.nodes.get(&pin, object)?;
-        let aim = self.nodes.get(&pin, target)?;
+        let _topology = self.tree.topology.lock();
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object)?;
+        let aim = self.tree.nodes.get(&pin, target)?;
         self.check_free(node, &name)?;
         aim.links_here.lock().push((object, name.clone()));
         node.entries.write().insert(name, Child::Link(target));
@@ -108,14 +108,14 @@ impl Store {
     /// `ENODEV`: the directory has left. [`Error::NotFound`]: there is no link of that name.
     pub fn unlink(&self, object: impl AsKobject, name: &str) -> Result {
         let object = object.kobject();
-        let _topology = self.topology.lock();
-        let pin = self.domain.pin();
-        let node = self.nodes.get(&pin, object)?;
+        let _topology = self.tree.topology.lock();
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object)?;
         let Some(Child::Link(target)) = node.child(name) else {
             return Err(Error::NotFound);
         };
         node.remove(name, Child::Link(target));
-        if let Ok(aim) = self.nodes.get_leaving(&pin, target) {
+        if let Ok(aim) = self.tree.nodes.get_leaving(&pin, target) {
             aim.links_here.lock().retain(|(dir, link)| *dir != object || **link != *name);
         }
         Ok(())
@@ -140,11 +140,11 @@ impl Store {
         let Some(name) = node.name.clone() else {
             return Err(Errno::EINVAL.into());
         };
-        let _topology = self.topology.lock();
-        let pin = self.domain.pin();
-        let parent = self.nodes.get(&pin, node.parent)?;
+        let _topology = self.tree.topology.lock();
+        let pin = self.tree.domain.pin();
+        let parent = self.tree.nodes.get(&pin, node.parent)?;
         self.check_free(parent, &name)?;
-        let slot = self.nodes.reserve()?;
+        let slot = self.tree.nodes.reserve()?;
         let object = slot.publish(node, payload.take().unwrap_or(Payload::None));
         parent.entries.write().insert(name, Child::Object(object));
         Ok(object)
@@ -152,7 +152,7 @@ impl Store {
 
     /// That nothing in the directory has the name. The topology lock is held.
     fn check_free(&self, node: &Node, name: &str) -> Result {
-        let pin = self.domain.pin();
+        let pin = self.tree.domain.pin();
         let is_attribute = |ty: TypeHandle| self.types.get(&pin, ty).is_ok_and(|ty| ty.attributes.contains_key(name));
         if node.child(name).is_some() || node.ty.is_some_and(is_attribute) {
             return Err(Error::Exists);

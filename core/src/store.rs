@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::{Arc, Weak};
 
 use enodev_handles::{Arena, Domain, Strategy};
 use parking_lot::Mutex;
@@ -24,7 +25,7 @@ use crate::payload::Payload;
 /// | anywhere | [`enter_mut`](Self::enter_mut), and attributes of exclusive payloads | for the one who is inside |
 /// | outside | removing | for those inside, and for another thread's removal of the same |
 /// | a callback, or with a guard | removing other objects | for those inside; never for another thread's removal ([`Error::Leaving`]) |
-/// | a callback, or with a guard | removing the object itself | nobody: [`Error::Inside`] |
+/// | a callback, or with a guard | removing the object itself, or what it is part of | nobody: it goes as the callback returns ([`Removal::Begun`](crate::Removal::Begun)) |
 /// | a payload's drop | all of the above | never for another thread's removal |
 ///
 /// # Panics
@@ -33,15 +34,24 @@ use crate::payload::Payload;
 /// are dropped, the first panic goes on at the end.
 pub struct Store {
     // Fields are dropped in this order: objects before the code of their attributes.
-    pub(crate) nodes: Arena<kind::Kobject, Node, Payload>,
+    pub(crate) tree: Arc<Tree>,
     pub(crate) attrs: Arena<kind::Attr, AttrMeta, AttrCode>,
     pub(crate) types: Arena<kind::Type, TypeMeta, TypeCode>,
+}
+
+/// The objects of a store: what a removal needs that goes on as its thread leaves an object.
+pub(crate) struct Tree {
+    pub(crate) nodes: Arena<kind::Kobject, Node, Payload>,
     pub(crate) domain: Domain,
     /// Held for a change of the tree: an addition, a link, the marking of a subtree, its removal from its parent. Never
     /// held while foreign code runs or anything is waited for.
     pub(crate) topology: Mutex<()>,
-    root: KobjectHandle,
+    pub(crate) root: KobjectHandle,
+    /// How removals that go on later find the tree; nothing once the store is being dropped.
+    pub(crate) later: Later,
 }
+
+pub(crate) type Later = Arc<Mutex<Weak<Tree>>>;
 
 impl Store {
     /// An empty store: a root and nothing else.
@@ -65,24 +75,21 @@ impl Store {
         let taken = |_| Error::Full;
         let nodes = Arena::new(&domain).map_err(taken)?;
         let root = nodes.insert(Node::root(), Payload::None)?;
-        Ok(Self {
-            nodes,
-            attrs: Arena::new(&domain).map_err(taken)?,
-            types: Arena::new(&domain).map_err(taken)?,
-            domain,
-            topology: Mutex::new(()),
-            root,
-        })
+        let (attrs, types) = (Arena::new(&domain).map_err(taken)?, Arena::new(&domain).map_err(taken)?);
+        let later = Later::default();
+        let tree = Arc::new(Tree { nodes, domain, topology: Mutex::new(()), root, later });
+        *tree.later.lock() = Arc::downgrade(&tree);
+        Ok(Self { tree, attrs, types })
     }
 
     /// The object that all paths start from.
     pub fn root(&self) -> KobjectHandle {
-        self.root
+        self.tree.root
     }
 
     /// How many objects there are, the root not counted; those that are leaving count.
     pub fn len(&self) -> usize {
-        self.nodes.len().saturating_sub(1)
+        self.tree.nodes.len().saturating_sub(1)
     }
 
     /// Whether there is nothing but the root.
@@ -93,16 +100,21 @@ impl Store {
     /// Frees what the store kept of objects that have left, and tells of how many it could not, because a thread is
     /// reading the tree. It does so by itself as removals go on.
     pub fn flush(&self) -> usize {
-        self.nodes.flush()
+        self.tree.nodes.flush()
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Guards borrow the store: those that are left have been forgotten.
-        self.nodes.forget_guards();
+        *self.tree.later.lock() = Weak::new();
+        // Guards borrow the store: those that are left have been forgotten. And so have removals that were to go on with
+        // their leaves: they do not find the tree any more.
+        if let Some(tree) = Arc::get_mut(&mut self.tree) {
+            tree.nodes.forget_guards();
+        }
+        self.tree.reap();
         // It fails only where the system refuses the barrier; then the arena drops the payloads, in no order.
-        let _ = self.unregister_below(self.root);
+        let _ = self.tree.unregister_below(self.tree.root);
     }
 }
 

@@ -1,13 +1,35 @@
+use std::sync::Arc;
+use std::time::Instant;
+
 use enodev_attrs::Errno;
-use enodev_handles::{Leaving, Pin, Stale};
+use enodev_handles::{Pin, Stale};
 
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, kind};
 use crate::node::{Child, Node};
 use crate::payload::Payload;
-use crate::store::Store;
+use crate::store::{Store, Tree};
 
-/// Removing. All of these wait until nobody is inside what they remove.
+/// What has become of a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Removal {
+    /// So many objects have gone. Nothing of their drivers is running on them, or ever will.
+    Done(usize),
+    /// So many objects are leaving: they are `ENODEV` for all. The caller is inside one of them, in a callback or with a guard; as
+    /// it leaves the last of them, its thread waits for the others who are inside and drops the payloads.
+    Begun(usize),
+}
+
+impl Removal {
+    /// How many objects it has to do with.
+    pub fn objects(self) -> usize {
+        match self {
+            Self::Done(objects) | Self::Begun(objects) => objects,
+        }
+    }
+}
+
+/// Removing.
 impl Store {
     /// Unregisters a device that has no children, and hands its payload back.
     ///
@@ -16,31 +38,39 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// In all but the last nothing has changed:
+    /// In all but the last two nothing has changed:
     ///
     /// - `ENODEV`: it had left. Where another thread is at it, this returns when that one is done.
     /// - [`Error::WrongType`]: the payload is no `T`.
     /// - [`Error::HasChildren`].
-    /// - [`Error::Inside`]: the caller is in a callback of the device, or holds a guard of it.
+    /// - [`Error::Inside`]: the caller is in a callback of the device, or holds a guard of it, so that there is no payload to be
+    ///   handed back yet; [`unregister_subtree`](Self::unregister_subtree) is for that.
     /// - [`Error::Leaving`]: another thread is at it, and the caller cannot wait for that one, being in a callback or a payload's
     ///   drop itself; or the removal was given up.
+    /// - [`Error::Deadlock`]: those inside wait for the caller. The object goes on leaving; a later removal, [`reap`](Self::reap) or
+    ///   the store's drop finishes it.
     /// - [`Error::Barrier`]: see there. The object goes on leaving.
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
-        let is_one = self.nodes.enter(object).map(|payload| payload.is::<T>());
-        if !is_one.map_err(|_| self.gone(object))? {
+        let tree = &*self.tree;
+        tree.reap_some();
+        if tree.nodes.is_inside(object) {
+            return Err(if tree.nodes.contains(object) { Error::Inside } else { Error::Leaving });
+        }
+        let is_one = tree.nodes.enter(object).map(|payload| payload.is::<T>());
+        if !is_one.map_err(|_| tree.gone(object))? {
             return Err(Error::WrongType);
         }
-        let mut leaving = self.nodes.leave();
-        match self.mark_leaf(&mut leaving, object) {
+        let mut leaving = tree.nodes.leave();
+        match tree.mark_leaf(&mut leaving, object) {
             Ok(()) => {}
             // Another thread has been quicker.
-            Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(self.gone(object)),
+            Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(tree.gone(object)),
             Err(error) => return Err(error),
         }
         let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
         let payload = quiet.take();
-        self.detach(&[object]);
+        tree.detach(&[object]);
         drop(quiet);
         payload.and_then(|(_, payload)| payload.into_value()).ok_or(Error::WrongType)
     }
@@ -49,60 +79,104 @@ impl Store {
     ///
     /// All are marked before any is waited for, they are waited for together, and no payload is dropped before all are
     /// quiet. Nothing can be added below in the meantime. If a payload panics as it is dropped, all else is done all the
-    /// same, and then the panic goes on. Returns how many objects have gone.
+    /// same, and then the panic goes on.
+    ///
+    /// A callback may unregister its own object or one above it: then this returns at once, [`Removal::Begun`], and the rest is
+    /// done as the callback returns: when the write that did it returns, all is gone. Others who are inside are told
+    /// [`Error::Leaving`].
     ///
     /// # Errors
     ///
-    /// As [`unregister`](Self::unregister), where [`Error::Inside`] and [`Error::Leaving`] mean any object of the subtree; and
-    /// [`Error::Root`]. Where another thread had a part of the subtree and gives it up while this waits for it, that is
-    /// [`Error::Leaving`] too, and what this has marked goes on leaving.
+    /// As [`unregister`](Self::unregister), where [`Error::Leaving`] means any object of the subtree; and [`Error::Root`]. Where
+    /// another thread had a part of the subtree and gives it up while this waits for it, that is [`Error::Leaving`] too, and what
+    /// this has marked goes on leaving.
     ///
     /// # Panics
     ///
     /// With the first panic of a payload's drop.
-    pub fn unregister_subtree(&self, object: impl AsKobject) -> Result<usize> {
+    pub fn unregister_subtree(&self, object: impl AsKobject) -> Result<Removal> {
         let object = object.kobject();
         if object == self.root() {
             return Err(Error::Root);
         }
-        self.unregister_below(object)
+        self.tree.reap_some();
+        self.tree.unregister_below(object)
     }
 
-    pub(crate) fn unregister_below(&self, top: KobjectHandle) -> Result<usize> {
+    /// Finishes the removals that could not be finished ([`Error::Deadlock`], [`Error::Leaving`]) and that nobody is in the way
+    /// of any more. Waits for nobody. Returns how many objects have gone.
+    ///
+    /// Removals do so by themselves, before anything else.
+    ///
+    /// # Panics
+    ///
+    /// With the first panic of a payload's drop.
+    pub fn reap(&self) -> usize {
+        self.tree.reap()
+    }
+}
+
+impl Tree {
+    /// Reaps if there is anything to be reaped.
+    fn reap_some(&self) {
+        if self.nodes.has_given_up() {
+            self.reap();
+        }
+    }
+
+    pub(crate) fn reap(&self) -> usize {
+        let quiet = self.nodes.given_up().into_iter().filter_map(|leaving| leaving.drain_until(Instant::now()).ok());
+        quiet.map(|quiet| self.finish(quiet)).sum()
+    }
+
+    pub(crate) fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
         let mut leaving = self.nodes.leave();
         let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
-        if ours.is_empty() {
+        if ours == 0 {
             return Err(self.gone(top));
+        }
+        if leaving.is_inside() {
+            let later = Arc::clone(&self.later);
+            leaving.defer(move |quiet| {
+                // Where the store has gone, what has been marked goes with it.
+                let tree = later.lock().upgrade();
+                if let Some(tree) = tree {
+                    tree.finish(quiet);
+                }
+            });
+            return Ok(Removal::Begun(ours));
         }
         // Children before parents, also where another thread has the children.
         others.into_iter().try_for_each(|other| self.nodes.join(other))?;
-        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
-        let finish = Finish { store: self, objects: &ours };
-        quiet.drop_payloads();
-        drop(finish);
-        drop(quiet);
-        Ok(ours.len())
+        let quiet = leaving.drain().map_err(|(_, error)| error)?;
+        Ok(Removal::Done(self.finish(quiet)))
     }
 
-    fn mark_leaf(&self, leaving: &mut Removal<'_>, object: KobjectHandle) -> Result {
+    /// Drops the payloads of objects that have been drained, takes the objects out of the tree and gives them up.
+    fn finish(&self, mut quiet: Drained<'_>) -> usize {
+        let objects: Vec<_> = quiet.handles().collect();
+        let finish = Finish { tree: self, objects: &objects };
+        quiet.drop_payloads();
+        drop(finish);
+        objects.len()
+    }
+
+    fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
         let _topology = self.topology.lock();
         let is_leaf = self.nodes.get(&self.domain.pin(), object)?.children().is_empty();
         if is_leaf { Ok(leaving.mark(object)?) } else { Err(Error::HasChildren) }
     }
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
-    fn mark_subtree(&self, leaving: &mut Removal<'_>, top: KobjectHandle) -> Result<Marked> {
+    fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
         let _topology = self.topology.lock();
         let subtree = self.subtree(&self.domain.pin(), top);
         let (ours, others): (Vec<_>, Vec<_>) = subtree.into_iter().partition(|object| self.nodes.contains(*object));
-        if ours.iter().any(|object| self.nodes.is_inside(*object)) {
-            return Err(Error::Inside);
-        }
         if !others.iter().all(|other| self.nodes.may_join(*other)) {
             return Err(Error::Leaving);
         }
         ours.iter().try_for_each(|object| leaving.mark(*object))?;
-        Ok(Marked { ours, others })
+        Ok(Marked { ours: ours.len(), others })
     }
 
     /// The object and all below it, children before parents. What is already leaving is among them.
@@ -154,24 +228,25 @@ impl Store {
     }
 }
 
-type Removal<'a> = Leaving<'a, kind::Kobject, Node, Payload>;
+type Leaving<'a> = enodev_handles::Leaving<'a, kind::Kobject, Node, Payload>;
+type Drained<'a> = enodev_handles::Quiet<'a, kind::Kobject, Node, Payload>;
 
-/// A subtree that is leaving, children before parents.
+/// A subtree that is leaving.
 struct Marked {
-    /// What this removal has marked.
-    ours: Vec<KobjectHandle>,
-    /// What others had.
+    /// How many objects this removal has marked, children before parents.
+    ours: usize,
+    /// Those that others had.
     others: Vec<KobjectHandle>,
 }
 
 /// Detaches the objects, also when a payload's drop panics.
 struct Finish<'a> {
-    store: &'a Store,
+    tree: &'a Tree,
     objects: &'a [KobjectHandle],
 }
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
-        self.store.detach(self.objects);
+        self.tree.detach(self.objects);
     }
 }

@@ -95,6 +95,11 @@ where
         self.marked.iter().map(|(index, version)| Handle::new(index, version))
     }
 
+    /// Whether the calling thread is inside one of the marked objects: then it cannot drain them, but [`defer`](Self::defer) that.
+    pub fn is_inside(&self) -> bool {
+        is_inside(&self.addresses())
+    }
+
     /// Waits until nobody is inside any of the marked objects.
     ///
     /// # Errors
@@ -167,7 +172,7 @@ where
         drop(unsafe { std::ptr::read(&this.marked) });
         // SAFETY: as above.
         drop(unsafe { std::ptr::read(&this.seen) });
-        slots.removals.begin(marked.iter().copied());
+        slots.removals.defer(marked.clone());
         slots.removals.marked();
         let objects = Deferred { slots, domain, marked, kind: PhantomData::<fn() -> K> };
         records::defer(addresses, Box::new(move || objects.run(finish)));
@@ -216,12 +221,16 @@ where
         if self.domain.is_pinned() {
             return Err(RemoveError::Pinned);
         }
-        let caller = records::own_number();
-        if self.remover != caller {
-            self.remover = caller;
-            take_over(self.slots, &self.marked, caller);
+        if self.remover != records::own_number() {
+            self.take_over();
         }
         Ok(())
+    }
+
+    /// The calling thread is the one that removes from now on.
+    pub(crate) fn take_over(&mut self) {
+        self.remover = records::own_number();
+        take_over(self.slots, &self.marked, self.remover);
     }
 
     /// The objects have been drained.
@@ -229,22 +238,6 @@ where
         let marked = std::mem::take(&mut self.marked);
         // SAFETY: the caller has drained them; nothing is left in `self`.
         unsafe { Quiet::new(self.slots, self.domain, marked, self.remover) }
-    }
-
-    /// Takes those out that are quiet. What is left goes on leaving.
-    pub(crate) fn split(&mut self) -> Result<Quiet<'a, K, S, P>, RemoveError> {
-        self.check()?;
-        let occupied = self.with_marked(|marked, _| marked.occupants())?;
-        let (mut quiet, mut left) = (Batch::default(), Batch::default());
-        for (index, version) in std::mem::take(&mut self.marked).iter() {
-            let address = self.slots.slot(index).map_or(0, |slot| slot.address());
-            let inside = occupied.iter().any(|occupant| occupant.address() == address);
-            let stays = !self.slots.stays.wait(&[address], Some(Instant::now()));
-            if inside || stays { left.push((index, version)) } else { quiet.push((index, version)) }
-        }
-        self.marked = left;
-        // SAFETY: nobody is inside these, by the look after the barrier.
-        Ok(unsafe { Quiet::new(self.slots, self.domain, quiet, self.remover) })
     }
 }
 
@@ -267,10 +260,12 @@ where
     P: Send + Sync + 'static,
 {
     fn run(self, finish: impl FnOnce(Quiet<'_, K, S, P>)) {
-        // What the arena has finished at its end is left out.
-        let objects = self.slots.removals.begin_run(self.marked);
-        let _run = Run { slots: &self.slots, objects: &objects };
-        let leaving: Leaving<'_, K, S, P> = Leaving::of(&self.slots, &self.domain, &objects);
+        // The arena may have come to its end since, where a guard was forgotten.
+        if !self.slots.removals.begin_run(&self.marked) {
+            return;
+        }
+        let _run = Run { slots: &self.slots, objects: &self.marked };
+        let leaving: Leaving<'_, K, S, P> = Leaving::of(&self.slots, &self.domain, &self.marked);
         // What cannot be finished is given up as it is dropped.
         if let Ok(quiet) = leaving.drain() {
             finish(quiet);
@@ -295,7 +290,6 @@ impl<K, S, P> Drop for Leaving<'_, K, S, P> {
         if self.marked.is_empty() {
             return;
         }
-        self.slots.removals.begin(self.marked.iter());
         let mut awaited = false;
         for (index, version) in self.marked.iter() {
             if let Ok(slot) = self.slots.slot(index) {
@@ -303,7 +297,7 @@ impl<K, S, P> Drop for Leaving<'_, K, S, P> {
                 awaited |= before.is_some_and(|word| word.is_awaited());
             }
         }
-        self.slots.removals.give_up(self.marked.len());
+        self.slots.removals.give_up(self.marked.iter().collect());
         // Those who sleep inside have to be told, too.
         fences::full();
         self.slots.removals.marked();

@@ -4,8 +4,9 @@ use crate::arena::Arena;
 use crate::error::{RemoveError, Stale};
 use crate::handle::{Handle, Kind};
 use crate::leaving::Leaving;
-use crate::quiet::is_dropping;
+use crate::quiet::{FirstPanic, is_dropping};
 use crate::records;
+use crate::version::Version;
 
 /// Removing.
 impl<K, S, P> Arena<K, S, P>
@@ -29,7 +30,7 @@ where
     ///
     /// With the panic of a payload's drop, of a removal that had been given up.
     pub fn remove(&self, handle: Handle<K>) -> Result<P, RemoveError> {
-        if self.slots.removals.has_given_up() {
+        if self.has_given_up() {
             self.reap();
         }
         if self.is_inside(handle) {
@@ -92,16 +93,19 @@ where
         if is_dropping() || records::is_inside(|_| true) { Err(RemoveError::Leaving) } else { Ok(()) }
     }
 
-    /// All removals that were given up, of any thread: they are the caller's now.
-    pub fn given_up(&self) -> Leaving<'_, K, S, P> {
-        let remover = records::own_number();
-        let taken = self.slots.removals.take_given_up(|index, version| {
-            let slot = self.slots.slot(index);
-            slot.is_ok_and(|slot| {
-                slot.change(version, |word| word.is_given_up().then(|| word.taken_over(remover))).is_some()
-            })
-        });
-        Leaving::of(&self.slots, &self.domain, &taken)
+    /// Whether there may be removals that were given up.
+    pub fn has_given_up(&self) -> bool {
+        self.slots.removals.has_given_up()
+    }
+
+    /// The removals that were given up, by any thread, each with the objects that were marked together: they are the caller's now.
+    pub fn given_up(&self) -> Vec<Leaving<'_, K, S, P>> {
+        let leaving = |objects: Vec<(u32, Version)>| {
+            let mut leaving = Leaving::of(&self.slots, &self.domain, &objects);
+            leaving.take_over();
+            leaving
+        };
+        self.slots.removals.take_given_up().into_iter().map(leaving).collect()
     }
 
     /// Finishes the removals that were given up and that nobody is in the way of any more: drops their payloads, on the caller's
@@ -116,9 +120,17 @@ where
         if self.domain.is_pinned() {
             return 0;
         }
-        let mut leaving = self.given_up();
-        // What is not quiet is given up again, as this is dropped.
-        leaving.split().map_or(0, |quiet| quiet.len())
+        let mut panic = FirstPanic::default();
+        let mut gone = 0;
+        for leaving in self.given_up() {
+            // What is not quiet is given up again, as it is dropped.
+            if let Ok(quiet) = leaving.drain_until(Instant::now()) {
+                gone += quiet.len();
+                panic.catch(|| drop(quiet));
+            }
+        }
+        panic.resume();
+        gone
     }
 
     /// Sleeps inside an object until the object begins to leave, `is_over` answers true, or the deadline has come. True in the

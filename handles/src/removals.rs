@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "who waits lends what it waits for")]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ptr::NonNull;
 use std::time::Instant;
 
@@ -16,18 +16,23 @@ use crate::sync::{Condvar, Mutex};
 use crate::version::{Version, Word};
 use crate::waits::{self, On};
 
+/// Objects that were marked together, in that order.
+type Objects = Vec<(u32, Version)>;
+
 #[derive(Debug, Default)]
 struct Unfinished {
-    /// Marked, and neither drained nor being drained: their payloads are whole. By index.
-    noted: HashMap<u32, Version>,
-    /// Removals that were deferred to a leave, and that are under way: nothing borrows the arena for them.
+    /// Marked, and nobody is at it.
+    given_up: Vec<Objects>,
+    /// Marked, and their removal goes on as a thread leaves one of them.
+    deferred: Vec<Objects>,
+    /// Such a removal is under way: nothing borrows the arena for it.
     running: HashSet<u32>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Removals {
     unfinished: Mutex<Unfinished>,
-    /// How many of these nobody is at.
+    /// How many of these are given up.
     given_up: AtomicUsize,
     /// Rung when a removal that somebody waits for ends or is given up, and when an object in which somebody sleeps leaves.
     bell: Mutex<()>,
@@ -108,27 +113,25 @@ impl Removals {
         }
     }
 
-    /// Notes objects that are marked, and that nobody drains yet.
-    pub(crate) fn begin(&self, objects: impl IntoIterator<Item = (u32, Version)>) {
-        self.unfinished.lock().noted.extend(objects);
+    /// Notes objects whose removal is to go on as a thread leaves them.
+    pub(crate) fn defer(&self, objects: Objects) {
+        self.unfinished.lock().deferred.push(objects);
     }
 
-    /// Takes the note of objects whose deferred removal goes on: those that are still noted. They are running then, until
-    /// [`end_run`](Self::end_run).
-    pub(crate) fn begin_run(&self, objects: Vec<(u32, Version)>) -> Vec<(u32, Version)> {
-        let Unfinished { noted, running } = &mut *self.unfinished.lock();
-        let is_noted = |(index, version): &(u32, Version)| noted.get(index) == Some(version);
-        let taken: Vec<_> = objects.into_iter().filter(is_noted).collect();
-        for (index, _) in &taken {
-            noted.remove(index);
-            running.insert(*index);
-        }
-        taken
+    /// Takes the note of objects whose deferred removal goes on, if the arena has not taken it at its end. They are running then,
+    /// until [`end_run`](Self::end_run).
+    pub(crate) fn begin_run(&self, objects: &[(u32, Version)]) -> bool {
+        let Unfinished { deferred, running, .. } = &mut *self.unfinished.lock();
+        let Some(at) = deferred.iter().position(|noted| noted == objects) else { return false };
+        running.extend(deferred.swap_remove(at).into_iter().map(|(index, _)| index));
+        true
     }
 
     pub(crate) fn end_run(&self, objects: &[(u32, Version)]) {
         let mut unfinished = self.unfinished.lock();
-        unfinished.running.retain(|index| !objects.iter().any(|(of, _)| of == index));
+        for (index, _) in objects {
+            unfinished.running.remove(index);
+        }
     }
 
     /// Whether a deferred removal of the slot's object is under way.
@@ -136,14 +139,11 @@ impl Removals {
         self.unfinished.lock().running.contains(&index)
     }
 
-    /// Takes the notes of all that is unfinished, for the arena's end.
-    pub(crate) fn close(&self) -> HashMap<u32, Version> {
-        std::mem::take(&mut self.unfinished.lock().noted)
-    }
-
-    pub(crate) fn give_up(&self, count: usize) {
+    /// Notes objects whose removal nobody is at. Their words say so.
+    pub(crate) fn give_up(&self, objects: Objects) {
+        self.unfinished.lock().given_up.push(objects);
         // Relaxed: a hint; the list stands under its lock.
-        self.given_up.fetch_add(count, Ordering::Relaxed);
+        self.given_up.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether there is something that nobody is at.
@@ -152,20 +152,20 @@ impl Removals {
         self.given_up.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes what nobody is at, of what `take_over` answers true for.
-    pub(crate) fn take_given_up(&self, take_over: impl Fn(u32, Version) -> bool) -> Vec<(u32, Version)> {
-        let mut unfinished = self.unfinished.lock();
-        let mut taken = Vec::new();
-        unfinished.noted.retain(|index, version| {
-            let taking = take_over(*index, *version);
-            if taking {
-                taken.push((*index, *version));
-            }
-            !taking
-        });
+    /// Takes what nobody is at.
+    pub(crate) fn take_given_up(&self) -> Vec<Objects> {
+        let taken = std::mem::take(&mut self.unfinished.lock().given_up);
         // Relaxed: as in `give_up`.
         self.given_up.fetch_sub(taken.len(), Ordering::Relaxed);
         taken
+    }
+
+    /// Takes the notes of all that is unfinished, for the arena's end.
+    pub(crate) fn close(&self) -> HashSet<u32> {
+        let mut unfinished = self.unfinished.lock();
+        let given_up = std::mem::take(&mut unfinished.given_up);
+        let deferred = std::mem::take(&mut unfinished.deferred);
+        given_up.into_iter().chain(deferred).flatten().map(|(index, _)| index).collect()
     }
 }
 

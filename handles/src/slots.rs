@@ -362,7 +362,7 @@ impl<S, P> Slots<S, P> {
             if self.removals.is_running(index) {
                 continue;
             }
-            let is_whole = version.is_live() || unfinished.contains_key(&index);
+            let is_whole = version.is_live() || unfinished.contains(&index);
             if is_whole && stayed_in.binary_search(&slot.address()).is_err() {
                 drop_payload(slot.payload());
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use enodev::{
     Access, AsKobject, AttrHandle, Attribute, DefineError, DeviceType, EntryKind, Errno, Error, InvalidName, Mode,
-    Page, Store,
+    Page, Removal, Store,
 };
 
 use crate::common::{GONE, Rig};
@@ -113,7 +113,7 @@ fn an_attribute_of_another_type_is_einval() {
     assert_eq!(show(disk.kobject(), foreign), Err(Errno::ENODEV));
     assert_eq!(show(exclusive.kobject(), foreign), Err(Errno::ENODEV));
     // The object comes first, and none of this has left anybody inside.
-    assert_eq!(store.unregister_subtree(exclusive), Ok(1));
+    assert_eq!(store.unregister_subtree(exclusive), Ok(Removal::Done(1)));
     assert_eq!(show(exclusive.kobject(), value), Err(Errno::ENODEV));
 }
 
@@ -199,7 +199,7 @@ fn objects_of_one_type_share_their_attributes() {
         store.show(*disk, name, &mut page).unwrap();
         assert_eq!(page.as_bytes(), format!("sd{n}\n").as_bytes());
     }
-    assert_eq!(store.unregister_subtree(disks[7]), Ok(1));
+    assert_eq!(store.unregister_subtree(disks[7]), Ok(Removal::Done(1)));
     assert_eq!(store.show(disks[7], name, &mut page), Err(Errno::ENODEV));
     assert!(page.is_empty());
     assert_eq!(store.show(disks[8], name, &mut page), Ok(()));
@@ -227,6 +227,6 @@ fn whole_reads_and_writes_move_everything_or_say_so() {
     assert_eq!(store.write(rom, "text", &[b'x'; 4096]), Ok(()));
     assert_eq!(store.write(rom, "text", &[b'x'; 4097]), Err(Errno::E2BIG.into()));
     assert_eq!(store.write(rom, "absent", b""), Err(Error::NotFound));
-    assert_eq!(store.unregister_subtree(rom), Ok(1));
+    assert_eq!(store.unregister_subtree(rom), Ok(Removal::Done(1)));
     assert_eq!(store.write(rom, "text", &[b'x'; 4097]), Err(GONE));
 }

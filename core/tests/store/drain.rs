@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use enodev::{Access, AsKobject, DeviceType, Errno, Error, Strategy};
+use enodev::{Access, AsKobject, DeviceType, Errno, Error, Removal, Strategy};
 
 use crate::common::{Disk, GONE, Rig, linger, until};
 
@@ -59,7 +59,7 @@ fn a_guard_is_drained_as_a_callback_is() {
         assert!(!remover.is_finished());
         drop(shut);
         assert_eq!(consumer.join().unwrap(), ("sda".into(), 0));
-        assert_eq!(remover.join().unwrap(), Ok(1));
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(1)));
     });
     assert_eq!(rig.dropped(), ["sda"]);
 }
@@ -105,7 +105,7 @@ fn open_files_keep_nothing_alive() {
     let files: Vec<_> = (0..100).map(|_| store.open(card, "value", Access::READ).unwrap()).collect();
     assert!(files.iter().all(|file| file.read(store, &mut [0; 1]) == Ok(1)));
     // By this very thread, which would wait for itself if a file was a reference.
-    assert_eq!(store.unregister_subtree(card), Ok(1));
+    assert_eq!(store.unregister_subtree(card), Ok(Removal::Done(1)));
     assert_eq!(Arc::try_unwrap(resource), Ok(7));
     for file in files {
         assert_eq!(file.object(), card.kobject());
@@ -195,7 +195,7 @@ fn nothing_waits_for_a_removal_that_waits() {
         }
         assert!(!remover.is_finished());
         drop(shut);
-        assert_eq!(remover.join().unwrap(), Ok(1));
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(1)));
     });
     rig.assert_holds(bus, &["beside"]);
 }

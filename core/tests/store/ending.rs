@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use enodev::{Access, DeviceType, Errno, Store, Strategy};
+use enodev::{Access, DeviceType, Errno, Removal, Store, Strategy};
 
 use crate::common::{Disk, Rig, panic_of};
 
@@ -95,7 +95,7 @@ fn a_forgotten_guard_means_nothing_in_the_next_store() {
     for _ in 0..100 {
         let rig = Rig::new();
         let disk = rig.add(rig.store.root(), "sda");
-        assert_eq!(rig.store.unregister_subtree(disk), Ok(1));
+        assert_eq!(rig.store.unregister_subtree(disk), Ok(Removal::Done(1)));
     }
 }
 

@@ -1,56 +1,95 @@
 //! What the code of a driver may do while it runs: in a callback, with a guard in hand, and as its payload is dropped.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Barrier, Mutex, OnceLock, Weak};
 use std::thread;
 
-use enodev::{DeviceHandle, DeviceType, Errno, Error, KobjectHandle, Store};
+use enodev::{AsKobject, DeviceHandle, DeviceType, Errno, Error, KobjectHandle, Removal, Store};
 
 use crate::common::{Disk, GONE, Rig, until};
 
-/// A callback that unregisters its own object, or a subtree that it is in, is told EDEADLK, and nothing changes.
+/// S0-15, E-7: a callback unregisters what it is in. It is told so at once, everybody else finds it gone; when the write that did
+/// it returns, the payloads have been dropped, children first, the names are free, and nothing is left.
 #[test]
-fn a_callback_that_removes_its_own_object_is_edeadlk() {
+fn when_a_write_returns_that_removed_its_own_object_all_is_gone() {
     let rig = Rig::new();
     let store = &rig.store;
-    let ty = DeviceType::shared::<()>("suicidal")
-        .wo("delete", |object, _| {
-            let device = object.store().device(object.object())?;
-            Ok(object.store().unregister::<()>(device)?)
-        })
-        .wo("delete_parent", |object, _| {
-            let parent = object.store().parent(object.object())?;
-            object.store().unregister_subtree(parent).map(drop)?;
-            Ok(())
-        });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let ty = DeviceType::shared::<()>("suicidal").wo("delete", move |object, path| {
+        let store = object.store();
+        let top = store.lookup(std::str::from_utf8(path).map_err(|_| Errno::EINVAL)?)?;
+        let first = store.unregister_subtree(top);
+        let again = store.unregister_subtree(top);
+        tell.lock().unwrap().push((first, again, store.contains(object.object()), store.lookup("/bus/self").is_ok()));
+        Ok(())
+    });
     let ty = store.define(ty).unwrap();
-    let bus = rig.add(store.root(), "bus");
-    let object = store.register(bus, "self", ty, ()).unwrap();
-    let below = rig.add(object, "below");
-    let edeadlk = Err(Error::Errno(Errno::EDEADLK));
-    assert_eq!(store.write(object, "delete_parent", b"1"), edeadlk);
-    assert_eq!(store.unregister_subtree(below), Ok(1));
-    assert_eq!(store.write(object, "delete", b"1"), edeadlk);
-    rig.assert_holds(bus, &["self"]);
-    assert_eq!(store.unregister::<()>(object), Ok(()));
+    for (path, count, expect) in [("/bus/self", 2, vec!["below"]), ("/bus", 3, vec!["below", "below", "bus"])] {
+        let bus = store.lookup("/bus").unwrap_or_else(|_| rig.add(store.root(), "bus").kobject());
+        let object = store.register(bus, "self", ty, ()).unwrap();
+        rig.add(object, "below");
+        assert_eq!(store.write(object, "delete", path.as_bytes()), Ok(()));
+        assert_eq!(told.lock().unwrap().pop(), Some((Ok(Removal::Begun(count)), Err(Error::Leaving), false, false)));
+        assert_eq!(rig.dropped(), expect);
+        assert_eq!(store.unregister_subtree(object), Err(GONE));
+        assert_eq!(store.lookup(path), Err(Error::NotFound));
+    }
+    assert!(store.is_empty());
 }
 
+/// As above with a guard; the typed form, which hands the payload back, is refused and changes nothing.
 #[test]
-fn removing_what_one_holds_a_guard_of_is_refused_and_changes_nothing() {
+fn what_one_holds_guards_of_goes_with_the_last_of_them() {
     let rig = Rig::new();
     let store = &rig.store;
     let bus = rig.add(store.root(), "bus");
     let disk = rig.add(bus, "disk");
-    let guard = store.enter::<Disk>(disk).unwrap();
+    let guards = [disk, bus, disk].map(|device| store.enter::<Disk>(device).unwrap());
     assert_eq!(store.unregister::<Disk>(disk).err(), Some(Error::Inside));
-    assert_eq!(store.unregister_subtree(disk), Err(Error::Inside));
-    assert_eq!(store.unregister_subtree(bus), Err(Error::Inside));
     assert_eq!(Error::Inside.errno(), Errno::EDEADLK);
-    assert_eq!(guard.name, "disk");
     rig.assert_holds(bus, &["disk"]);
-    assert_eq!(rig.read(bus, "name"), Ok("bus\n".into()));
-    drop(guard);
-    assert_eq!(store.unregister_subtree(bus), Ok(2));
+    assert_eq!(store.unregister_subtree(bus), Ok(Removal::Begun(2)));
+    assert_eq!(store.unregister::<Disk>(disk).err(), Some(Error::Leaving));
+    let elsewhere = thread::scope(|scope| scope.spawn(|| store.enter::<Disk>(bus).err()).join().unwrap());
+    assert_eq!(elsewhere, Some(GONE));
+    for guard in guards {
+        assert_eq!(rig.dropped(), [""; 0]);
+        assert!(["disk", "bus"].contains(&&*guard.name));
+    }
+    assert_eq!(rig.dropped(), ["disk", "bus"]);
+    assert!(store.is_empty());
+}
+
+/// E-8, T101: of many who are inside and unregister it, one is told that it did; the others are told at once that it is leaving, and
+/// wait for nobody. It goes with the one that did it, after the others have left.
+#[test]
+fn of_all_who_remove_what_they_are_in_one_did_it() {
+    const THREADS: usize = 4;
+    for _ in 0..100 {
+        let rig = Rig::new();
+        let store = &rig.store;
+        let disk = rig.add(store.root(), "disk");
+        let inside = Barrier::new(THREADS);
+        let answers = thread::scope(|scope| {
+            let remove = || {
+                let guard = store.enter::<Disk>(disk).unwrap();
+                inside.wait();
+                let answer = store.unregister_subtree(disk);
+                assert_eq!(guard.name, "disk");
+                drop(guard);
+                if answer.is_ok() {
+                    assert_eq!(rig.dropped(), ["disk"]);
+                }
+                answer
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(remove)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(answers.iter().filter(|answer| **answer == Ok(Removal::Begun(1))).count(), 1);
+        assert_eq!(answers.iter().filter(|answer| **answer == Err(Error::Leaving)).count(), THREADS - 1);
+        assert_eq!(store.unregister_subtree(disk), Err(GONE));
+    }
 }
 
 /// S1-9: a callback adds objects below its own and removes them, and removes objects elsewhere.
@@ -109,7 +148,7 @@ fn who_is_inside_does_not_wait_for_another_removal() {
         assert_eq!(store.unregister::<Disk>(stuck).err(), Some(Error::Leaving));
         assert_eq!(Error::Leaving.errno(), Errno::EBUSY);
         drop(shut);
-        assert_eq!(remover.join().unwrap(), Ok(1));
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(1)));
         assert_eq!(store.unregister_subtree(stuck), Err(GONE));
         drop(guard);
     });
@@ -130,7 +169,7 @@ impl Drop for Last {
         assert_eq!(store.unregister_subtree(own), Err(Error::Leaving));
         assert_eq!(store.unregister::<Last>(own).err(), Some(Error::Leaving));
         assert_eq!(store.create(own, "below"), Err(GONE));
-        assert_eq!(store.unregister_subtree(self.beside), Ok(1));
+        assert_eq!(store.unregister_subtree(self.beside), Ok(Removal::Done(1)));
         store.create(store.root(), "epitaph").unwrap();
         self.seen.fetch_add(1, SeqCst);
     }
@@ -151,7 +190,7 @@ fn a_payload_may_use_the_store_as_it_is_dropped() {
     };
     let object = store.register(store.root(), "last", ty, payload).unwrap();
     own.set(object).unwrap();
-    assert_eq!(store.unregister_subtree(object), Ok(1));
+    assert_eq!(store.unregister_subtree(object), Ok(Removal::Done(1)));
     assert_eq!(seen.load(SeqCst), 1);
     assert_eq!(crate::common::names_in(&store, store.root()), ["epitaph"]);
 }

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use enodev::{AsKobject, EntryKind, Error};
+use enodev::{AsKobject, EntryKind, Error, Removal};
 
 use crate::common::{Disk, GONE, Rig, until};
 
@@ -73,7 +73,7 @@ fn links_go_with_either_end() {
         assert_eq!(store.unlink(c, name), Err(Error::NotFound));
         store.link(c, name, a).unwrap();
     }
-    assert_eq!(store.unregister_subtree(c), Ok(1));
+    assert_eq!(store.unregister_subtree(c), Ok(Removal::Done(1)));
     // What pointed from `c` does not come back to life as `a` goes.
     let c = rig.add(store.root(), "c");
     store.link(c, "one", c).unwrap();
@@ -93,10 +93,10 @@ fn links_in_and_out_of_a_subtree_go_with_it() {
     }
     store.link(top, "root", store.root()).unwrap();
     store.link(store.root(), "short", x).unwrap();
-    assert_eq!(store.unregister_subtree(top), Ok(3));
+    assert_eq!(store.unregister_subtree(top), Ok(Removal::Done(3)));
     rig.assert_holds(store.root(), &["outside"]);
     rig.assert_holds(outside, &[]);
-    assert_eq!(store.unregister_subtree(outside), Ok(1));
+    assert_eq!(store.unregister_subtree(outside), Ok(Removal::Done(1)));
     assert!(store.is_empty());
 }
 
@@ -141,7 +141,7 @@ fn a_link_to_a_leaving_object_leads_nowhere() {
         store.link(dir, "one", other).unwrap();
         assert_eq!(store.link(dir, "three", disk), Err(GONE));
         drop(shut);
-        assert_eq!(remover.join().unwrap(), Ok(1));
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(1)));
     });
     rig.assert_holds(dir, &["one"]);
     assert_eq!(store.lookup("/dir/one"), Ok(other.kobject()));

@@ -1,6 +1,6 @@
 //! Names, paths and directories.
 
-use enodev::{AsKobject, EntryKind, Errno, Error};
+use enodev::{AsKobject, EntryKind, Errno, Error, Removal};
 
 use crate::common::{Rig, names_in};
 
@@ -75,7 +75,7 @@ fn the_path_of_an_object_leads_back_to_it() {
     assert_eq!(store.path(store.root()), Ok("/".into()));
     assert_eq!(store.parent(store.root()), Ok(store.root()));
     assert_eq!(store.lookup(&format!("{expected}/..")), store.parent(parent));
-    assert_eq!(store.unregister_subtree(store.lookup("/a").unwrap()), Ok(300));
+    assert_eq!(store.unregister_subtree(store.lookup("/a").unwrap()), Ok(Removal::Done(300)));
 }
 
 /// T88: a directory lists its children, links and attributes, each once and by name.

@@ -1,6 +1,6 @@
 //! Payloads: their types, as what they are published, and how they come back.
 
-use enodev::{Access, DeviceType, Errno, Error, Shared, Store, Type};
+use enodev::{Access, DeviceType, Errno, Error, Removal, Shared, Store, Type};
 
 use crate::common::{Disk, GONE, Rig};
 
@@ -63,7 +63,7 @@ fn unregister_of_an_object_with_children_changes_nothing() {
     rig.add(bus, "second");
     drop(store.unregister::<Disk>(disk).unwrap());
     assert_eq!(store.unregister::<Disk>(bus).err(), Some(Error::HasChildren));
-    assert_eq!(store.unregister_subtree(bus), Ok(2));
+    assert_eq!(store.unregister_subtree(bus), Ok(Removal::Done(2)));
 }
 
 /// A link is no child.
@@ -158,7 +158,7 @@ fn what_is_not_published_is_of_the_wrong_type() {
     assert_eq!(store.enter_mut::<Fan>(exclusive).unwrap().0, 2);
     assert_eq!(store.unregister::<Fan>(exclusive).unwrap().0, 2);
     assert_eq!(store.unregister::<Fan>(shared).unwrap().0, 1);
-    assert_eq!(store.unregister_subtree(plain), Ok(1));
+    assert_eq!(store.unregister_subtree(plain), Ok(Removal::Done(1)));
 }
 
 /// An object that is no device has attributes and a payload all the same.
@@ -174,7 +174,7 @@ fn a_kobject_is_entered_and_removed_like_a_device_and_is_none() {
     assert_eq!(store.enter::<Disk>(object).unwrap().name, "queue");
     let child = rig.add(object, "child");
     assert_eq!(store.device(store.lookup("queue/child").unwrap()), Ok(child));
-    assert_eq!(store.unregister_subtree(object), Ok(2));
+    assert_eq!(store.unregister_subtree(object), Ok(Removal::Done(2)));
     assert_eq!(rig.dropped(), ["child", "queue"]);
 }
 

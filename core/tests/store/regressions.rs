@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 
-use enodev::{Access, AttrHandle, DefineError, DeviceHandle, DeviceType, Errno, Error, Mode, PAGE_SIZE, Page, Store};
+use enodev::{
+    Access, AttrHandle, DefineError, DeviceHandle, DeviceType, Errno, Error, Mode, PAGE_SIZE, Page, Removal, Store,
+};
 use parking_lot::Mutex;
 
 use crate::common::{Disk, GONE, Rig, until};
@@ -36,12 +38,12 @@ fn a_tree_with_a_part_that_leaves_is_removed_whole_or_not_at_all() {
         rig.assert_holds(bus, &["beside"]);
         assert!(rig.dropped().is_empty());
         // A part of the tree in which nothing is leaving is no obstacle.
-        assert_eq!(store.unregister_subtree(below), Ok(1));
+        assert_eq!(store.unregister_subtree(below), Ok(Removal::Done(1)));
         drop(shut);
-        assert_eq!(remover.join().unwrap(), Ok(1));
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(1)));
         drop(guard);
     });
-    assert_eq!(store.unregister_subtree(bus), Ok(2));
+    assert_eq!(store.unregister_subtree(bus), Ok(Removal::Done(2)));
     assert_eq!(rig.dropped(), ["below", "part", "beside", "bus"]);
 }
 
@@ -94,7 +96,7 @@ fn a_page_is_empty_where_nothing_was_shown() {
     let [disk, gone] = ["disk", "gone"].map(|name| rig.add(store.root(), name));
     let plain = store.create(store.root(), "plain").unwrap();
     let name = store.attribute(disk, "name").unwrap();
-    assert_eq!(store.unregister_subtree(gone), Ok(1));
+    assert_eq!(store.unregister_subtree(gone), Ok(Removal::Done(1)));
     let shown = |show: &dyn Fn(&mut Page) -> Result<(), Errno>| {
         let mut page = Page::new();
         page.line("what stood there").unwrap();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use enodev::{DeviceType, Error};
+use enodev::{DeviceType, Error, Removal};
 
 use crate::common::{Disk, GONE, Gate, Rig, linger, until};
 
@@ -26,7 +26,7 @@ fn the_second_remover_waits_for_the_first() {
         linger();
         assert!(!first.is_finished() && !typed.is_finished() && !untyped.is_finished());
         drop(shut);
-        assert_eq!(first.join().unwrap(), Ok(1));
+        assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
         for second in [typed, untyped] {
             assert_eq!(second.join().unwrap(), (Some(GONE), vec!["sda".into()]));
         }
@@ -90,7 +90,7 @@ fn the_second_remover_waits_for_the_drop_of_the_payload() {
         linger();
         assert!(!second.is_finished());
         drop(shut);
-        assert_eq!(first.join().unwrap(), Ok(1));
+        assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
         assert_eq!(second.join().unwrap(), (Some(GONE), 1));
     });
 }
@@ -116,9 +116,9 @@ fn a_remover_of_the_whole_waits_for_the_remover_of_a_part() {
         linger();
         assert!(!lower.is_finished() && !upper.is_finished() && rig.dropped().is_empty());
         drop(shut);
-        assert_eq!(lower.join().unwrap(), Ok(2));
+        assert_eq!(lower.join().unwrap(), Ok(Removal::Done(2)));
         let (count, dropped) = upper.join().unwrap();
-        assert_eq!((count, dropped.len()), (Ok(2), 4));
+        assert_eq!((count, dropped.len()), (Ok(Removal::Done(2)), 4));
         assert_eq!(dropped[..2], ["part", "disk"]);
         assert_eq!(dropped[3], "bus");
     });
@@ -142,7 +142,7 @@ fn a_remover_of_a_part_waits_for_the_remover_of_the_whole() {
         linger();
         assert!(!lower.is_finished());
         drop(shut);
-        assert_eq!(upper.join().unwrap(), Ok(2));
+        assert_eq!(upper.join().unwrap(), Ok(Removal::Done(2)));
         assert_eq!(lower.join().unwrap(), (Some(GONE), vec!["disk".into(), "bus".into()]));
     });
 }
@@ -172,7 +172,7 @@ fn overlapping_removals_share_the_work() {
                 scope.spawn(move || {
                     start.wait();
                     match store.unregister_subtree(top) {
-                        Ok(count) => drop(counted.fetch_add(count, SeqCst)),
+                        Ok(count) => drop(counted.fetch_add(count.objects(), SeqCst)),
                         Err(error) => assert_eq!(error, GONE),
                     }
                     let dropped = rig.dropped();

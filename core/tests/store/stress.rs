@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use enodev::{Access, DeviceHandle, DeviceType, Errno, Error, Shared, Store, Strategy, Type};
+use enodev::{Access, DeviceHandle, DeviceType, Errno, Error, Removal, Shared, Store, Strategy, Type};
 use parking_lot::Mutex;
 
 use crate::common::{GONE, Rig, names_in};
@@ -56,7 +56,7 @@ impl Desk {
             if serial % 2 == 0 {
                 assert_eq!(self.store.unregister::<Mouse>(mouse).unwrap().serial, serial);
             } else {
-                assert_eq!(self.store.unregister_subtree(mouse), Ok(1));
+                assert_eq!(self.store.unregister_subtree(mouse), Ok(Removal::Done(1)));
             }
             wiped.store(true, SeqCst);
             self.unplugged.store(serial + 1, SeqCst);
@@ -196,7 +196,7 @@ fn those_who_stay_are_never_missed() {
             let below = rig.add(goes, "below");
             store.link(below, "peer", stays[n % 5]).unwrap();
             store.link(stays[n % 5], "peer", goes).unwrap();
-            assert_eq!(store.unregister_subtree(goes), Ok(2));
+            assert_eq!(store.unregister_subtree(goes), Ok(Removal::Done(2)));
         }
         done.store(true, SeqCst);
     });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use enodev::{AsKobject, DeviceHandle, DeviceType, Errno, Error};
+use enodev::{AsKobject, DeviceHandle, DeviceType, Errno, Error, Removal};
 
 use crate::common::{GONE, Rig, linger, panic_of, until};
 
@@ -33,13 +33,13 @@ fn a_subtree_is_dropped_children_first_on_the_callers_thread() {
     let beside = rig.add(store.root(), "pci1");
     let plain = store.create(all[2], "empty").unwrap();
     store.link(all[3], "out", beside).unwrap();
-    assert_eq!(store.unregister_subtree(all[0]), Ok(7));
+    assert_eq!(store.unregister_subtree(all[0]), Ok(Removal::Done(7)));
     assert!(rig.world.dropped_here() && rig.dropped().len() == 6);
     assert!(children_first(&rig.dropped()), "{:?}", rig.dropped());
     assert!(all.iter().all(|gone| !store.contains(*gone)) && !store.contains(plain));
     rig.assert_holds(store.root(), &["pci1"]);
     assert_eq!((store.len(), rig.read(beside, "name")), (1, Ok("pci1\n".into())));
-    assert_eq!(store.unregister_subtree(beside), Ok(1));
+    assert_eq!(store.unregister_subtree(beside), Ok(Removal::Done(1)));
 }
 
 /// E-4, E-25: all of a subtree is marked before any of it is waited for. While one callback holds the removal up, wherever
@@ -70,7 +70,7 @@ fn all_is_marked_before_any_is_waited_for() {
             assert!(rig.dropped().iter().all(|name| name == "new"), "{:?}", rig.dropped());
             drop(shut);
             assert!(inside.join().unwrap().is_ok());
-            assert_eq!(remover.join().unwrap(), Ok(6));
+            assert_eq!(remover.join().unwrap(), Ok(Removal::Done(6)));
         });
         assert!(children_first(&rig.dropped()) && store.is_empty());
     }
@@ -112,7 +112,7 @@ fn a_newcomer_is_in_the_batch_or_is_refused() {
                 })
                 .collect();
             until(|| started.load(SeqCst) > round % 7);
-            let gone = store.unregister_subtree(top).unwrap();
+            let gone = store.unregister_subtree(top).unwrap().objects();
             let added: Vec<_> = adders.into_iter().flat_map(|adder| adder.join().unwrap()).collect();
             (added, gone)
         });

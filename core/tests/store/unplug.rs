@@ -2,7 +2,7 @@
 
 use std::io::SeekFrom;
 
-use enodev::{Access, Errno, Error, Page};
+use enodev::{Access, Errno, Error, Page, Removal};
 
 use crate::common::{Disk, GONE, Rig};
 
@@ -85,7 +85,7 @@ fn removing_what_is_absent_is_a_typed_error() {
     assert_eq!(store.unlink(dk1, "peer"), Err(Error::NotFound));
     assert_eq!(store.unlink(store.root(), "dk0"), Err(Error::NotFound));
     assert_eq!(store.unlink(dk0, "name"), Err(Error::NotFound));
-    assert_eq!(store.unregister_subtree(dk1), Ok(1));
+    assert_eq!(store.unregister_subtree(dk1), Ok(Removal::Done(1)));
     assert_eq!(store.unregister_subtree(dk1), Err(GONE));
     assert_eq!(store.unlink(dk0, "peer"), Err(Error::NotFound));
     rig.assert_holds(store.root(), &["dk0"]);

@@ -48,7 +48,7 @@ fn what_was_given_up_is_anybodys() {
         leaving.mark(arena.insert((), payloads.token()).unwrap()).unwrap();
     };
     give_up();
-    let finish = || arena.given_up().drain().unwrap().take().is_some();
+    let finish = || arena.given_up().remove(0).drain().unwrap().take().is_some();
     assert!(thread::scope(|scope| scope.spawn(finish).join().unwrap()));
     assert_eq!((payloads.count(), arena.given_up().len(), arena.reap()), (1, 0, 0));
     give_up();
