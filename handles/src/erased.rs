@@ -155,8 +155,13 @@ impl<E> Erased<E> {
         }
         let this = ManuallyDrop::new(self);
         let value: NonNull<T> = this.value().cast();
-        // SAFETY: by the invariants there is a `T`, in the space or in a box; nobody uses it again.
-        let value = if is_inline::<T>() { unsafe { value.read() } } else { *unsafe { Box::from_raw(value.as_ptr()) } };
+        let value = if is_inline::<T>() {
+            // SAFETY: by the invariants there is a `T`, which nobody uses again.
+            unsafe { value.read() }
+        } else {
+            // SAFETY: as above; it is not in the space, so it came out of a box.
+            *unsafe { Box::from_raw(value.as_ptr()) }
+        };
         // SAFETY: `this` is not dropped, nor is its shape used again.
         drop(unsafe { std::ptr::read(&this.shape) });
         Ok(value)
