@@ -17,11 +17,16 @@ use crate::sync::{Condvar, Mutex};
 /// Cells of one block: they fill one cache line. Who holds more guards at once gets another block.
 pub(crate) const CELLS: usize = 4;
 
-/// Bits of an alarm beside the count of removers that wait.
-pub(crate) const FENCED: u32 = 1 << 31;
-pub(crate) const TRANSIENT: u32 = 1 << 30;
-pub(crate) const DEFERRED: u32 = 1 << 29;
-const REMOVERS: u32 = DEFERRED - 1;
+/// Bits of an alarm: why a leave has more to do than to empty the cell.
+///
+/// The block takes a real fence.
+pub(crate) const FENCED: u32 = 1 << 0;
+/// The owner gives the record back with its last leave.
+pub(crate) const TRANSIENT: u32 = 1 << 1;
+/// A removal goes on with the leave.
+pub(crate) const DEFERRED: u32 = 1 << 2;
+/// A remover may sleep until the cell is left.
+pub(crate) const AWAITED: u32 = 1 << 3;
 
 /// The bit beside an address that says that the cell's label is of this stay. Objects are aligned to more.
 const LABELLED: usize = 1;
@@ -29,7 +34,8 @@ const LABELLED: usize = 1;
 /// # Invariants
 ///
 /// - Only the owner of the record stores an address in a cell; it stores 0 there when it leaves.
-/// - `alarm` is not 0 while a remover may sleep until this cell is left, and in a block that takes a fence.
+/// - `alarm` has `AWAITED` while a remover may sleep until this cell is left. The first leave takes it away: that is the one that
+///   all wait for who have raised it before.
 /// - `index` is that of the cell in its block.
 #[repr(C)]
 #[derive(Debug)]
@@ -53,7 +59,7 @@ impl Cell {
     }
 
     pub(crate) fn set(&self, bit: u32) {
-        // Relaxed: such bits are read by the owner alone; removers change the others.
+        // Relaxed: the bits that are set here are read by the owner alone; removers set `AWAITED`.
         self.alarm.fetch_or(bit, Ordering::Relaxed);
     }
 
@@ -75,7 +81,7 @@ impl Cell {
 /// What waits for leaves of a block's cells.
 #[derive(Debug, Default)]
 struct Lobby {
-    /// Per cell, the leaves that found the alarm raised.
+    /// Per cell, the leaves that found the alarm raised: the reports.
     departures: [u32; CELLS],
     wakers: Vec<Waker>,
 }
@@ -283,8 +289,10 @@ impl Ticket {
         }
         // Relaxed: as in `leave`.
         let bits = cell.alarm.load(Ordering::Relaxed);
-        if bits & REMOVERS != 0 {
+        if bits & AWAITED != 0 {
             let mut lobby = block.lobby.lock();
+            // Relaxed: under the lock, as the raise is.
+            cell.alarm.fetch_and(!AWAITED, Ordering::Relaxed);
             lobby.departures[self.index()] = lobby.departures[self.index()].wrapping_add(1);
             let wakers = std::mem::take(&mut lobby.wakers);
             drop(lobby);
@@ -342,32 +350,27 @@ impl Occupant {
         self.block.fenced
     }
 
-    /// From now on whoever leaves the cell reports it.
-    pub(crate) fn raise_alarm(&self) {
+    /// From now on whoever leaves the cell reports it. Returns the number of the last report.
+    pub(crate) fn raise_alarm(&self) -> u32 {
+        let lobby = self.block.lobby.lock();
         // Relaxed: the barrier that follows orders it before the next look at the cell (leave against park).
-        self.cell.alarm.fetch_add(1, Ordering::Relaxed);
+        self.cell.alarm.fetch_or(AWAITED, Ordering::Relaxed);
+        lobby.departures[self.cell.index as usize]
     }
 
-    pub(crate) fn lower_alarm(&self) {
-        // Relaxed: a reader that still sees it raised reports for nothing.
-        self.cell.alarm.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Sleeps until the occupant has left; false if the deadline came first. The alarm is up, and a barrier was
-    /// issued since.
+    /// Sleeps until the occupant has left; false if the deadline came first. The alarm was raised, after the report `seen`, and
+    /// a barrier was issued since.
     ///
     /// One leave is enough: whoever is in the cell after it came too late to be let in, so readers that fail cannot
     /// keep a drain waiting.
-    pub(crate) fn wait(&self, deadline: Option<std::time::Instant>) -> bool {
-        let cell = self.cell.index as usize;
+    pub(crate) fn wait(&self, seen: u32, deadline: Option<std::time::Instant>) -> bool {
         let mut lobby = self.block.lobby.lock();
-        let seen = lobby.departures[cell];
-        while lobby.departures[cell] == seen && self.is_inside() {
+        while self.stays(&lobby, seen) {
             match deadline {
                 None => self.block.departed.wait(&mut lobby),
                 Some(deadline) => {
                     if self.block.departed.wait_until(&mut lobby, deadline).timed_out() {
-                        return lobby.departures[cell] != seen || !self.is_inside();
+                        return !self.stays(&lobby, seen);
                     }
                 }
             }
@@ -375,15 +378,17 @@ impl Occupant {
         true
     }
 
-    /// Has the waker called when the occupant leaves; false if it has left. The alarm is up, and a barrier was issued since.
-    pub(crate) fn wake(&self, waker: &Waker) -> bool {
+    fn stays(&self, lobby: &Lobby, seen: u32) -> bool {
+        lobby.departures[self.cell.index as usize] == seen && self.is_inside()
+    }
+
+    /// Has the waker called when the occupant leaves; false if it has left. Otherwise as [`wait`](Self::wait).
+    pub(crate) fn wake(&self, seen: u32, waker: &Waker) -> bool {
         let mut lobby = self.block.lobby.lock();
-        if !self.is_inside() {
-            return false;
-        }
-        if !lobby.wakers.iter().any(|other| other.will_wake(waker)) {
+        let stays = self.stays(&lobby, seen);
+        if stays && !lobby.wakers.iter().any(|other| other.will_wake(waker)) {
             lobby.wakers.push(waker.clone());
         }
-        true
+        stays
     }
 }

@@ -74,26 +74,21 @@ impl Marked<'_> {
 
     fn sleep(&self, inside: &[Occupant], deadline: Option<Instant>, seen: &mut Vec<Seen>) -> Result<(), RemoveError> {
         note(seen, inside);
-        let _alarm = Alarm::raise(inside);
+        let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
         self.fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
         let _waiting = waits::for_occupants(records::own_number(), inside)?;
-        if inside.iter().all(|occupant| occupant.wait(deadline)) { Ok(()) } else { Err(RemoveError::TimedOut) }
+        let has_left = |(occupant, report): (&Occupant, u32)| occupant.wait(report, deadline);
+        if inside.iter().zip(raised).all(has_left) { Ok(()) } else { Err(RemoveError::TimedOut) }
     }
 
     /// Has the waker called when one of those who are inside leaves; true if there is nobody.
-    pub(crate) fn poll(
-        &self,
-        waker: &Waker,
-        seen: &mut Vec<Seen>,
-        alarm: &mut Option<Alarm>,
-    ) -> Result<bool, RemoveError> {
+    pub(crate) fn poll(&self, waker: &Waker, seen: &mut Vec<Seen>) -> Result<bool, RemoveError> {
         let inside = self.occupants()?;
         note(seen, &inside);
-        // The former alarm goes when this one is up.
-        *alarm = Some(Alarm::raise(&inside));
+        let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
         self.fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
         // One that is left is enough to come back for.
-        if inside.iter().any(|occupant| occupant.wake(waker)) {
+        if inside.iter().zip(raised).any(|(occupant, report)| occupant.wake(report, waker)) {
             return Ok(false);
         }
         Ok(!self.stays.wake(self.addresses, waker))
@@ -106,21 +101,4 @@ pub(crate) fn note(seen: &mut Vec<Seen>, inside: &[Occupant]) {
     let since =
         |occupant: &Occupant| seen.iter().find(|seen| seen.occupant == *occupant).map_or(now, |seen| seen.since);
     *seen = inside.iter().map(|occupant| Seen { occupant: *occupant, since: since(occupant) }).collect();
-}
-
-/// The alarms of all occupants, lowered when this goes.
-#[derive(Debug)]
-pub(crate) struct Alarm(Vec<Occupant>);
-
-impl Alarm {
-    fn raise(occupants: &[Occupant]) -> Self {
-        occupants.iter().for_each(Occupant::raise_alarm);
-        Self(occupants.to_vec())
-    }
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        self.0.iter().for_each(Occupant::lower_alarm);
-    }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::batch::Batch;
 use crate::blocker::Blocker;
 use crate::domain::Domain;
-use crate::drain::{Alarm, Marked, Seen};
+use crate::drain::{Marked, Seen};
 use crate::error::{RemoveError, Stale};
 use crate::fences;
 use crate::handle::{Handle, Kind};
@@ -137,7 +137,7 @@ where
     /// The future gives what [`drain`](Self::drain) gives, but for [`RemoveError::Deadlock`]: no thread waits. It may be dropped at any
     /// time, which is as dropping this.
     pub fn drained(self) -> Drained<'a, K, S, P> {
-        Drained { leaving: Some(self), alarm: None }
+        Drained { leaving: Some(self) }
     }
 
     /// Who is inside the marked objects, as far as drains have seen: with what label, which thread, since when.
@@ -317,8 +317,6 @@ impl<K, S, P> fmt::Debug for Leaving<'_, K, S, P> {
 #[must_use = "a future does nothing until it is polled"]
 pub struct Drained<'a, K, S: 'static, P> {
     leaving: Option<Leaving<'a, K, S, P>>,
-    /// The alarms of those whom the last look found inside. They stay up, so that the waker is called.
-    alarm: Option<Alarm>,
 }
 
 impl<K, S, P> Unpin for Drained<'_, K, S, P> {}
@@ -335,13 +333,12 @@ where
         let this = &mut *self;
         let Some(mut leaving) = this.leaving.take() else { return Poll::Pending };
         let looked = leaving.check().and_then(|()| {
-            let alarm = &mut this.alarm;
             let slots = leaving.slots;
             leaving.with_marked(|marked, seen| {
                 if is_inside(marked.addresses) {
                     return Err(RemoveError::Inside);
                 }
-                let quiet = marked.poll(context.waker(), seen, alarm);
+                let quiet = marked.poll(context.waker(), seen);
                 slots.removals.marked();
                 quiet
             })
