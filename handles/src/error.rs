@@ -32,8 +32,9 @@ pub enum RemoveError {
     /// The deadline came before those inside had left. The object is leaving and stays so.
     #[error("somebody was still inside at the deadline")]
     TimedOut,
-    /// The system call that the removal depends on has been refused since the domain was built. The object is
-    /// leaving and stays so: it is stale for all, and neither its payload nor its slot is given free.
+    /// The system call that the removal depends on has been refused since the domain was built. The object is leaving: it is
+    /// stale for all, and neither its payload nor its slot is given free before a later removal,
+    /// [`reap`](crate::Arena::reap) or the arena's end can tell that nobody is inside.
     #[error("the memory barrier has been refused")]
     Barrier,
 }
