@@ -12,7 +12,7 @@ macro_rules! setup {
             use std::rc::Rc;
             use std::sync::MutexGuard;
             use std::thread;
-            use enodev_handles::{Active, ActiveMut, Arena, Domain, Exclusive, Handle, Kind};
+            use enodev_handles::{Active, ActiveMut, Arena, Domain, Exclusive, Handle, Kind, Label};
 
             enum Disk {}
             impl Kind for Disk {
@@ -62,13 +62,13 @@ macro_rules! gone_before {
     };
 }
 
-/// `what`: it can be moved into a closure, but not into another thread.
+/// `what`: it can be moved into a closure, but not into another thread. `given` is made before.
 macro_rules! stays_on_its_thread {
-    ($($name:ident: $what:expr;)*) => {
+    ($($name:ident: $what:expr $(, given $given:ident = $from:expr)*;)*) => {
         refused! {
             $(E0277 $name:
-                { let it = $what; thread::scope(|scope| { (move || used(it))(); }); }
-                { let it = $what; thread::scope(|scope| { scope.spawn(move || used(it)); }); }
+                { $(let mut $given = $from;)* let it = $what; thread::scope(|s| { (move || used(it))(); }); }
+                { $(let mut $given = $from;)* let it = $what; thread::scope(|s| { s.spawn(move || used(it)); }); }
             )*
         }
     };
@@ -92,7 +92,12 @@ mod borrows_the_arena {
         E0505 active_mapped: disks.enter(sda).unwrap().map(|all| &all[0]) => drop(disks);
         E0505 active_mapped_by_chance: disks.enter(sda).unwrap().try_map(|all| all.first()).unwrap() => drop(disks);
         E0505 active_given_back: disks.enter(sda).unwrap().try_map(|_| None::<&u8>).unwrap_err() => drop(disks);
+        E0505 active_labelled: disks.enter_labelled(sda, Label::NONE).unwrap() => drop(disks);
+        E0505 active_of_many: disks.enter_all([sda, sda]).unwrap() => drop(disks);
         E0505 active_exclusive: nets.enter(eth0).unwrap() => drop(nets);
+        E0505 session: disks.session() => drop(disks);
+        E0505 drained: disks.leave().drained() => drop(disks);
+        E0505 given_up: disks.given_up() => drop(disks);
         E0505 active_mut: nets.enter(eth0).unwrap().try_lock().unwrap() => drop(nets);
         E0505 active_mut_not_locked: nets.enter(eth0).unwrap().try_lock().unwrap_err() => drop(nets);
         E0505 active_mut_mapped: locked.try_map(|all| all.first_mut()).unwrap() => drop(nets),
@@ -113,6 +118,7 @@ mod gone_before_guards_are_forgotten {
     gone_before! {
         E0502 active: disks.enter(sda).unwrap() => disks.forget_guards();
         E0502 active_mapped: disks.enter(sda).unwrap().map(|all| &all[0]) => disks.forget_guards();
+        E0502 session: disks.session() => disks.forget_guards();
         E0502 active_mut: nets.enter(eth0).unwrap().try_lock().unwrap() => nets.forget_guards();
     }
 }
@@ -127,7 +133,18 @@ mod borrows_the_guard {
             given guard = nets.enter(eth0).unwrap().try_lock().unwrap();
         E0499 payload_locked_twice: &mut guard[0] => guard.push(2),
             given guard = nets.enter(eth0).unwrap().try_lock().unwrap();
+        E0505 payload_visited: &guard[0] => drop(guard),
+            given session = disks.session(), given guard = session.enter(sda).unwrap();
+        E0505 payload_owned: &guard[0] => drop(guard), given guard = disks.enter_owned(sda, Label::NONE).unwrap();
         E0505 payload_unlocked: &*guard => guard.try_lock(), given guard = nets.enter(eth0).unwrap();
+    }
+}
+
+/// A session has one cell.
+mod borrows_the_session {
+    gone_before! {
+        E0505 visit: session.enter(sda).unwrap() => drop(session), given session = disks.session();
+        E0499 visit_beside_another: session.enter(sda).unwrap() => session.enter(sda), given session = disks.session();
     }
 }
 
@@ -156,12 +173,15 @@ mod on_one_thread {
         active_mapped: disks.enter(sda).unwrap().map(|all| &all[0]);
         active_exclusive: nets.enter(eth0).unwrap();
         active_mut: nets.enter(eth0).unwrap().try_lock().unwrap();
+        session: disks.session();
+        visit: session.enter(sda).unwrap(), given session = disks.session();
         lock: nets.enter(eth0).unwrap().lock();
         pin: domain.pin();
         iter: disks.iter(&pin);
         // Shared, which is as bad.
         active_by_reference: &disks.enter(sda).unwrap();
         active_mut_by_reference: &nets.enter(eth0).unwrap().try_lock().unwrap();
+        session_by_reference: &disks.session();
         pin_by_reference: &pin;
     }
 }

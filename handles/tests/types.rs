@@ -13,8 +13,9 @@ mod tests {
     use std::sync::MutexGuard;
 
     use enodev_handles::{
-        Active, ActiveMut, Arena, Domain, DomainError, Exclusive, Full, Handle, Iter, Kind, KindTaken, Leaving, Lock,
-        Pin, Quiet, RemoveError, Reservation, Stale, Strategy,
+        Active, ActiveMut, Arena, Blocker, Deadlock, Domain, DomainError, Drained, Erased, Exclusive, Full, Garbage,
+        Handle, Iter, Kind, KindTaken, Label, Leaving, Lock, Owned, Pin, PinnedThread, Quiet, RemoveError, Reservation,
+        Session, Shape, Stale, Strategy, Visit,
     };
 
     enum Disk {}
@@ -103,6 +104,12 @@ mod tests {
             Strategy => BOTH,
             Stale => BOTH,
             Full => BOTH,
+            Deadlock => BOTH,
+            Label => BOTH,
+            Garbage => BOTH,
+            PinnedThread => BOTH,
+            Blocker<Disk> => BOTH,
+            Blocker<Bound> => BOTH,
             KindTaken => BOTH,
             DomainError => BOTH,
             RemoveError => BOTH,
@@ -122,6 +129,7 @@ mod tests {
             Active<'static, str> => NEITHER,
             Active<'static, dyn fmt::Debug + Send + Sync> => NEITHER,
             Active<'static, Exclusive<Both>> => NEITHER,
+            Visit<'static, Both> => NEITHER,
             ActiveMut<'static, Both> => NEITHER,
             ActiveMut<'static, SendOnly> => NEITHER,
             ActiveMut<'static, dyn fmt::Debug + Send + Sync> => NEITHER,
@@ -138,6 +146,21 @@ mod tests {
             Exclusive<Neither> => NEITHER,
             Exclusive<dyn fmt::Debug + Send> => BOTH,
             Exclusive<dyn fmt::Debug + Sync> => NEITHER,
+        }
+    }
+
+    /// What stands beside the type is shared by all values of a shape, and dropped with the last of them.
+    #[test]
+    fn erased_values_are_send_and_sync_as_what_stands_beside_their_type() {
+        check! {
+            Shape<Both> => BOTH,
+            Shape<SendOnly> => SEND_ONLY,
+            Shape<SyncOnly> => SYNC_ONLY,
+            Shape<Neither> => NEITHER,
+            Erased<Both> => BOTH,
+            Erased<SendOnly> => NEITHER,
+            Erased<SyncOnly> => NEITHER,
+            Erased<Neither> => NEITHER,
         }
     }
 
@@ -172,6 +195,9 @@ mod tests {
             Leaving<'static, Disk, S, P> => BOTH,
             Reservation<'static, Disk, S, P> => BOTH,
             Iter<'static, Disk, S, P> => NEITHER,
+            Session<'static, Disk, S, P> => NEITHER,
+            Drained<'static, Disk, S, P> => BOTH,
+            Owned<S, P> => BOTH,
         }
         // Cannot be named with other parts.
         check! {
@@ -192,6 +218,9 @@ mod tests {
             send_and_sync::<Leaving<'_, K, S, P>>();
             send_and_sync::<Quiet<'_, K, S, P>>();
             send_and_sync::<Reservation<'_, K, S, P>>();
+            send_and_sync::<Drained<'_, K, S, P>>();
+            send_and_sync::<Owned<S, P>>();
+            send_and_sync::<Blocker<K>>();
         }
         fn with_send<T: ?Sized + Send>() {
             send_and_sync::<Exclusive<T>>();
