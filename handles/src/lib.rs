@@ -72,6 +72,9 @@ mod waits;
 mod participants;
 mod garbage;
 
+#[cfg(doctest)]
+mod compile_fail;
+
 pub use active::Active;
 pub use arena::{Arena, Reservation};
 pub use blocker::Blocker;
