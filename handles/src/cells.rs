@@ -387,3 +387,6 @@ impl Occupant {
         true
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
