@@ -245,3 +245,52 @@ fn a_record_with_a_reserved_block_is_given_back_when_that_is() {
         assert!(registered.recv().unwrap().is_empty());
     }
 }
+
+/// A thread that adds and removes objects among its last destructors, and is inside none, is told from the others without a
+/// record that nobody would give back.
+#[test]
+fn a_thread_at_its_end_adds_and_removes_without_a_record() {
+    const THREADS: usize = 300;
+    let _counting = COUNTING.lock();
+    let arena: &'static Arena<Disk, (), u8> = Box::leak(Box::new(Arena::new(&Domain::new().unwrap()).unwrap()));
+    let before = registered();
+    let mut numbers = HashSet::new();
+    for n in 0..THREADS {
+        let (tell, told) = mpsc::channel();
+        let add_and_remove = move || {
+            let removed = arena.remove(arena.insert((), n as u8).unwrap());
+            tell.send((removed, own_number(), own_number(), CURRENT.get().is_some())).unwrap();
+        };
+        at_the_end(|| _ = current(), add_and_remove);
+        let (removed, number, same, has_record) = told.recv().unwrap();
+        assert_eq!((removed, same, has_record), (Ok(n as u8), number, false));
+        assert!(numbers.insert(number) && number > RECORDS_LAST);
+    }
+    assert!(registered() - before < THREADS / 10, "{} records more", registered() - before);
+}
+
+/// A thread ends inside an object that it removes, with a guard that was forgotten. Who has waited for that removal is not left
+/// waiting for a thread that has gone, and can take it up.
+#[test]
+fn a_removal_that_was_put_off_is_given_up_with_its_thread() {
+    let mut arena: Arena<Disk, (), u8> = Arena::new(&Domain::new().unwrap()).unwrap();
+    let handle = arena.insert((), 7).unwrap();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let (arena, tell) = (&arena, tell);
+        let leaver = scope.spawn(move || {
+            std::mem::forget(arena.enter(handle).unwrap());
+            let mut leaving = arena.leave();
+            leaving.mark(handle).unwrap();
+            let tell = tell;
+            leaving.defer(move |quiet| tell.send(quiet.len()).unwrap());
+        });
+        leaver.join().unwrap();
+        assert!(arena.has_given_up());
+        assert_eq!(arena.join(handle), Err(RemoveError::Leaving));
+        assert_eq!(arena.reap(), 0, "somebody is inside");
+    });
+    assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Disconnected), "not by its thread");
+    arena.forget_guards();
+    assert_eq!((arena.reap(), arena.len()), (1, 0));
+}

@@ -1,7 +1,8 @@
 //! The two races that the fences decide, with everything else taken away.
 //!
 //! On most machines a store is seen so soon that a missing fence is hardly ever missed. So the reader writes a good deal to
-//! memory far away first: its next store has to wait behind that for a microsecond or so, in which it goes on loading. And
+//! memory far away first, and so does the remover every other time: its next store has to wait behind that for a microsecond or
+//! so, in which it goes on loading. And
 //! the two threads are given a processor each, where that can be had. They are alone in their process: a barrier that some other
 //! thread is the reason for would hide that one of theirs is missing.
 
@@ -155,8 +156,12 @@ impl Race {
 fn no_drain_overlooks_an_enter() {
     let mark = AtomicUsize::new(0);
     let remove = |race: &Race| {
+        let mut far_away = FarAway::new();
         for round in race.removals() {
             (0..round % 32).for_each(|_| std::hint::spin_loop());
+            if round % 2 == 0 {
+                far_away.write();
+            }
             mark.store(round, Ordering::Relaxed);
             race.drain(round);
         }
