@@ -392,3 +392,6 @@ impl Occupant {
         stays
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

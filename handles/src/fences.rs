@@ -80,6 +80,8 @@ process_static! {
 /// The barrier, or another thread's that has begun since the call: removers that wait at the same time share one. The
 /// caller has fenced.
 pub(crate) fn barrier() -> Result<(), RemoveError> {
+    #[cfg(test)]
+    tests::count();
     // Acquire: the barrier that has this number was begun before; any later one begins after the call.
     let before = BEGUN.load(Ordering::Acquire);
     let _issuing = ISSUING.lock();
@@ -137,5 +139,26 @@ mod membarrier {
 
     pub(super) fn barrier() -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        static BARRIERS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Called for every barrier.
+    pub(super) fn count() {
+        BARRIERS.set(BARRIERS.get() + 1);
+    }
+
+    /// How many barriers the calling thread has asked for in `run`.
+    pub(crate) fn barriers(run: impl FnOnce()) -> usize {
+        let before = BARRIERS.get();
+        run();
+        BARRIERS.get() - before
     }
 }

@@ -125,8 +125,11 @@ where
     ///
     /// [`RemoveError::Barrier`].
     pub fn is_quiet(&mut self) -> Result<bool, RemoveError> {
+        let slots = self.slots;
         self.with_marked(|marked, seen| {
             let inside = marked.occupants()?;
+            // Whoever asks again and again until it is so drains, too: those who sleep inside have to be told.
+            slots.removals.marked();
             crate::drain::note(seen, &inside);
             Ok(inside.is_empty() && marked.stays.wait(marked.addresses, Some(Instant::now())))
         })
@@ -173,6 +176,7 @@ where
         // SAFETY: as above.
         drop(unsafe { std::ptr::read(&this.seen) });
         slots.removals.defer(marked.clone());
+        fences::full();
         slots.removals.marked();
         let objects = Deferred { slots, domain, marked, kind: PhantomData::<fn() -> K> };
         records::defer(addresses, Box::new(move || objects.run(finish)));
@@ -273,6 +277,15 @@ where
     }
 }
 
+impl<K, S: 'static, P> Drop for Deferred<K, S, P> {
+    /// Where it has not run, its thread has ended before it could.
+    fn drop(&mut self) {
+        if self.slots.removals.undefer(&self.marked) {
+            give_up(&self.slots, std::mem::take(&mut self.marked));
+        }
+    }
+}
+
 /// A deferred removal is under way.
 struct Run<'a, S, P> {
     slots: &'a Slots<S, P>,
@@ -287,23 +300,27 @@ impl<S, P> Drop for Run<'_, S, P> {
 
 impl<K, S, P> Drop for Leaving<'_, K, S, P> {
     fn drop(&mut self) {
-        if self.marked.is_empty() {
-            return;
+        if !self.marked.is_empty() {
+            give_up(self.slots, self.marked.iter().collect());
         }
-        let mut awaited = false;
-        for (index, version) in self.marked.iter() {
-            if let Ok(slot) = self.slots.slot(index) {
-                let before = slot.change(version, |word| Some(word.given_up()));
-                awaited |= before.is_some_and(|word| word.is_awaited());
-            }
+    }
+}
+
+/// Leaves the removal of objects that were marked together to whoever takes it up.
+fn give_up<S, P>(slots: &Slots<S, P>, objects: Vec<(u32, Version)>) {
+    let mut awaited = false;
+    for &(index, version) in &objects {
+        if let Ok(slot) = slots.slot(index) {
+            let before = slot.change(version, |word| Some(word.given_up()));
+            awaited |= before.is_some_and(|word| word.is_awaited());
         }
-        self.slots.removals.give_up(self.marked.iter().collect());
-        // Those who sleep inside have to be told, too.
-        fences::full();
-        self.slots.removals.marked();
-        if awaited {
-            self.slots.removals.ended();
-        }
+    }
+    slots.removals.give_up(objects);
+    // Those who sleep inside have to be told, too.
+    fences::full();
+    slots.removals.marked();
+    if awaited {
+        slots.removals.ended();
     }
 }
 

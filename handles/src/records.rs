@@ -25,6 +25,9 @@ use crate::sync::{Mutex, RwLock, process_static, thread_local};
 /// So many objects a thread enters with a fence before it goes on without. Some ten microseconds' worth.
 const FEW: u32 = 256;
 
+/// Records have numbers up to this one; those above are for threads without a record. Both fit a slot's word.
+const RECORDS_LAST: u32 = (1 << 29) - 1;
+
 /// # Invariants
 ///
 /// - `unfenced` is true while the owner may fill a cell of an unfenced block without a fence after it.
@@ -171,6 +174,8 @@ process_static! {
     static REGISTRY: RwLock<Registry> = RwLock::new(Registry { live: Vec::new(), idle: Vec::new() });
     /// Changes with every change of the live ones.
     static CHANGES: AtomicUsize = AtomicUsize::new(0);
+    /// How many numbers have been given to threads without a record.
+    static NUMBERS: AtomicU32 = AtomicU32::new(0);
 }
 
 impl Registry {
@@ -180,7 +185,7 @@ impl Registry {
     /// thread, and it will not be let in.
     fn acquire(&mut self, owner: Option<Owner>) -> &'static Record {
         let record = self.idle.pop().unwrap_or_else(|| {
-            let number = u32::try_from(self.live.len() + 1).unwrap_or(u32::MAX);
+            let number = u32::try_from(self.live.len() + 1).unwrap_or(RECORDS_LAST);
             Box::leak(Box::new(Record::new(number)))
         });
         *record.owner.lock() = owner;
@@ -215,6 +220,8 @@ thread_local! {
     static PENDING: RefCell<Vec<Pending>> = const { RefCell::new(Vec::new()) };
     static CURRENT: Cell<Option<&'static Record>> = const { Cell::new(None) };
     static EXIT: Exit = const { Exit };
+    /// The number of a thread that is at its end and has no record; 0 if it has not asked for one.
+    static DYING: Cell<u32> = const { Cell::new(0) };
 }
 
 #[cfg(not(any(loom, shuttle)))]
@@ -304,9 +311,22 @@ pub(crate) fn current() -> &'static Record {
     }
 }
 
-/// The number of the calling thread's record.
+/// What tells the calling thread from the others: the number of its record. Never 0.
 pub(crate) fn own_number() -> u32 {
-    current().number()
+    CURRENT.get().map_or_else(number_without_record, Record::number)
+}
+
+/// A thread that is at its end would not give a record back that it takes for nothing but the number.
+#[cold]
+fn number_without_record() -> u32 {
+    if EXIT.try_with(|_| ()).is_ok() {
+        return current().number();
+    }
+    if DYING.get() == 0 {
+        // Relaxed: nothing comes with the number.
+        DYING.set(RECORDS_LAST + 1 + NUMBERS.fetch_add(1, Ordering::Relaxed) % RECORDS_LAST);
+    }
+    DYING.get()
 }
 
 #[cold]

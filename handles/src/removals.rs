@@ -29,6 +29,13 @@ struct Unfinished {
     running: HashSet<u32>,
 }
 
+impl Unfinished {
+    fn undefer(&mut self, objects: &[(u32, Version)]) -> bool {
+        let at = self.deferred.iter().position(|noted| noted == objects);
+        at.map(|at| self.deferred.swap_remove(at)).is_some()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Removals {
     unfinished: Mutex<Unfinished>,
@@ -121,10 +128,17 @@ impl Removals {
     /// Takes the note of objects whose deferred removal goes on, if the arena has not taken it at its end. They are running then,
     /// until [`end_run`](Self::end_run).
     pub(crate) fn begin_run(&self, objects: &[(u32, Version)]) -> bool {
-        let Unfinished { deferred, running, .. } = &mut *self.unfinished.lock();
-        let Some(at) = deferred.iter().position(|noted| noted == objects) else { return false };
-        running.extend(deferred.swap_remove(at).into_iter().map(|(index, _)| index));
-        true
+        let mut unfinished = self.unfinished.lock();
+        let is_noted = unfinished.undefer(objects);
+        if is_noted {
+            unfinished.running.extend(objects.iter().map(|(index, _)| index));
+        }
+        is_noted
+    }
+
+    /// Takes the note of objects whose deferred removal will not go on; false if it has, or the arena has taken the note.
+    pub(crate) fn undefer(&self, objects: &[(u32, Version)]) -> bool {
+        self.unfinished.lock().undefer(objects)
     }
 
     pub(crate) fn end_run(&self, objects: &[(u32, Version)]) {

@@ -1,19 +1,28 @@
 //! The registry is the process's: other tests of this binary use it at the same time. So these look only at what they have put
-//! there themselves, or leave room for what others do.
+//! there themselves, leave room for what others do, or run in a process of their own.
 
-pub(super) mod late;
+mod deferred;
+mod few;
+pub(crate) mod late;
 mod races;
 
 use super::*;
 
 use std::collections::HashSet;
+use std::env;
 use std::iter;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
-use crate::drain::drain;
+use crate::cells::CELLS;
+use crate::cells::tests::{alarms, removers};
+use crate::drain::Marked;
+use crate::error::RemoveError;
 use crate::fences::Strategy;
+use crate::owned::Stays;
 
 /// An address that nobody else stores: of a place that lives as long as the test.
 struct Place(Box<[u64; 16]>);
@@ -38,14 +47,80 @@ impl Place {
     fn occupants(&self) -> Vec<Occupant> {
         occupants(|address| self.range().contains(&address))
     }
+
+    fn enter(&self) -> Ticket {
+        enter(self.address())
+    }
+
+    fn drain(&self, fences: Fences, deadline: Option<Instant>) -> Result<(), RemoveError> {
+        let marked = Marked { addresses: &[self.address()], fences, stays: &Stays::default() };
+        marked.drain(deadline, &mut Vec::new(), || {})
+    }
 }
 
-fn fences() -> [Fences; 2] {
-    [Strategy::Fence, Strategy::Auto].map(|strategy| Fences::settle(strategy).unwrap())
+/// How a thread enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// With a fence, in a domain whose removals issue no barrier.
+    Symmetric,
+    /// With a fence, as one who enters seldom.
+    Fenced,
+    /// Without, as one who enters often.
+    Unfenced,
+    /// With this entry, the thread begins to enter without a fence.
+    Turning,
+    /// With this entry, the thread takes a record.
+    New,
 }
 
-fn enter(place: &Place) -> Ticket {
-    current().enter(place.address(), Fences::Symmetric)
+impl Way {
+    /// Those that the system allows.
+    fn all() -> Vec<Way> {
+        let asymmetric = [Way::Fenced, Way::Unfenced, Way::Turning, Way::New];
+        iter::once(Way::Symmetric).chain(asymmetric.into_iter().filter(|_| has_barriers())).collect()
+    }
+
+    /// The domain's.
+    fn fences(self) -> Fences {
+        if self == Way::Symmetric { Fences::Symmetric } else { Fences::Asymmetric }
+    }
+
+    /// Has the calling thread, which is nowhere inside, enter this way next.
+    fn prepare(self) {
+        if self == Way::New {
+            return hand_back(current());
+        }
+        let record = current();
+        record.unfenced.store(false, Ordering::Release);
+        FAST.set(&crate::cells::FULL);
+        record.entered.store(if self == Way::Fenced { 0 } else { FEW }, Ordering::Relaxed);
+        if self == Way::Unfenced {
+            enter(1 << 4).leave();
+        }
+    }
+
+    fn enter(self, address: usize) -> Ticket {
+        if self == Way::Symmetric { enter_fenced(address) } else { enter(address) }
+    }
+}
+
+fn has_barriers() -> bool {
+    Fences::settle(Strategy::Auto).unwrap() == Fences::Asymmetric
+}
+
+/// Runs a test in a process of its own, where nobody else has a record. `name` is the test's path in this module.
+fn alone(name: &str, test: impl FnOnce()) {
+    const ALONE: &str = "ENODEV_TEST_ALONE";
+    if cfg!(miri) || env::var_os(ALONE).is_some() {
+        return test();
+    }
+    let module = module_path!().split_once("::").unwrap().1;
+    let mut process = Command::new(env::current_exe().unwrap());
+    process.args([&format!("{module}::{name}"), "--exact", "--nocapture"]).env(ALONE, "1");
+    let output = process.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
 }
 
 /// Held by the tests that count records, so that none counts another's.
@@ -65,57 +140,62 @@ fn in_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 }
 
 #[test]
-fn whoever_is_inside_is_seen_until_he_leaves() {
-    for fences in fences() {
-        let place = Place::new();
-        assert!(place.occupants().is_empty());
-        let tickets: Vec<_> = (0..3).map(|n| current().enter(place.nth(n), fences)).collect();
-        let found = place.occupants();
-        assert_eq!(found.len(), 3);
-        assert!(found.iter().all(Occupant::is_inside));
-        tickets[1].leave();
-        let inside = found.iter().map(|occupant| (occupant.address, occupant.is_inside()));
-        assert!(inside.eq([(place.nth(0), true), (place.nth(1), false), (place.nth(2), true)]));
-        tickets[0].leave();
-        tickets[2].leave();
-        assert!(!found.iter().any(Occupant::is_inside));
-        assert!(place.occupants().is_empty());
+fn whoever_is_inside_is_seen_by_every_thread_until_he_leaves() {
+    for way in Way::all() {
+        in_a_thread(|| {
+            let place = Place::new();
+            way.prepare();
+            let tickets = [0, 1].map(|n| way.enter(place.nth(n)));
+            let found = in_a_thread(|| place.occupants());
+            assert!(found.iter().map(Occupant::address).eq([place.nth(0), place.nth(1)]), "{way:?}");
+            assert!(found.iter().all(|occupant| occupant.thread() == own_number()));
+            tickets[0].leave();
+            assert!(in_a_thread(|| place.occupants()) == [found[1]]);
+            tickets[1].leave();
+            assert!(in_a_thread(|| place.occupants()).is_empty());
+        });
     }
 }
 
 /// More tickets than one block has cells, left in an order that has nothing to do with that of entering, and the cells
-/// used again.
+/// used again. They begin with fences and go on without.
 #[test]
 fn tickets_beyond_the_first_block_are_seen_and_left_like_others() {
-    let place = Place::new();
-    let enter = |n: usize| current().enter(place.nth(n % 16), Fences::Symmetric);
-    let mut tickets: Vec<_> = (0..100).map(enter).collect();
-    assert_eq!(place.occupants().len(), 100);
-    assert_eq!(in_a_thread(|| place.occupants().len()), 100, "another thread sees them too");
-    while let Some(ticket) = (!tickets.is_empty()).then(|| tickets.swap_remove(tickets.len() / 2)) {
-        ticket.leave();
-        assert_eq!(place.occupants().len(), tickets.len());
-    }
-    let blocks = current().first.chain().count();
-    (0..100).map(enter).collect::<Vec<_>>().into_iter().for_each(Ticket::leave);
-    assert_eq!(current().first.chain().count(), blocks, "cells that were left are not used again");
+    const TICKETS: usize = FEW as usize + 100;
+    in_a_thread(|| {
+        let place = Place::new();
+        let enter = |n: usize| enter(place.nth(n % 16));
+        let mut tickets: Vec<_> = (0..TICKETS).map(enter).collect();
+        assert_eq!(place.occupants().len(), TICKETS);
+        assert_eq!(in_a_thread(|| place.occupants().len()), TICKETS, "another thread sees them too");
+        while let Some(ticket) = (!tickets.is_empty()).then(|| tickets.swap_remove(tickets.len() / 2)) {
+            ticket.leave();
+            assert_eq!(place.occupants().len(), tickets.len());
+        }
+        let blocks = || current().first.chain().count();
+        let enter_and_leave = || (0..TICKETS).map(enter).collect::<Vec<_>>().into_iter().for_each(Ticket::leave);
+        enter_and_leave();
+        let before = blocks();
+        enter_and_leave();
+        assert_eq!(blocks(), before, "cells that were left are not used again");
+    });
 }
 
 #[test]
 fn a_thread_is_inside_what_it_has_entered_itself() {
     let (place, other) = (Place::new(), Place::new());
-    let ticket = in_a_thread(|| {
+    let seen = in_a_thread(|| {
         assert!(!is_inside(|_| true));
-        let ticket = enter(&place);
+        let ticket = place.enter();
         assert!(is_inside(|_| true));
-        assert!(current().holds(|address| address == place.address()));
-        assert!(!current().holds(|address| address == other.address()));
+        assert!(is_inside(|address| address == place.address()));
+        assert!(!is_inside(|address| address == other.address()));
         assert!(!in_a_thread(|| is_inside(|_| true)), "another thread is not");
         ticket.leave();
         assert!(!is_inside(|_| true));
         place.occupants().len()
     });
-    assert_eq!(ticket, 0);
+    assert_eq!(seen, 0);
 }
 
 #[test]
@@ -125,7 +205,7 @@ fn a_record_is_handed_on_when_its_thread_has_ended() {
     let before = registered();
     let place = Place::new();
     for _ in 0..THREADS {
-        in_a_thread(|| enter(&place).leave());
+        in_a_thread(|| place.enter().leave());
     }
     assert!(registered() - before < THREADS / 20, "{} records more", registered() - before);
     assert!(place.occupants().is_empty());
@@ -136,7 +216,7 @@ fn what_a_drain_looks_at_follows_the_threads_alive() {
     const THREADS: usize = 200;
     let _counting = COUNTING.lock();
     let place = Place::new();
-    let looked_at = || REGISTRY.read().live.len();
+    let looked_at = || live(<[_]>::len).unwrap();
     let before = looked_at();
     thread::scope(|scope| {
         let (entered, is_entered) = mpsc::channel();
@@ -145,7 +225,7 @@ fn what_a_drain_looks_at_follows_the_threads_alive() {
         for wait in waits {
             let (entered, place) = (entered.clone(), &place);
             scope.spawn(move || {
-                let ticket = enter(place);
+                let ticket = place.enter();
                 entered.send(()).unwrap();
                 let _ended = wait.recv();
                 ticket.leave();
@@ -153,6 +233,7 @@ fn what_a_drain_looks_at_follows_the_threads_alive() {
         }
         assert_eq!(is_entered.iter().take(THREADS).count(), THREADS);
         assert!(looked_at() >= THREADS);
+        assert_eq!(place.occupants().len(), THREADS);
         drop(ends);
     });
     // A scope ends before the destructors of its threads have run.
@@ -167,7 +248,7 @@ fn forget_in_a_thread(place: &Place) -> &'static Record {
     let record = thread::spawn({
         let address = place.address();
         move || {
-            let tickets: Vec<_> = (0..CELLS + 1).map(|_| current().enter(address, Fences::Symmetric)).collect();
+            let tickets: Vec<_> = (0..CELLS + 1).map(|_| enter(address)).collect();
             tickets[..CELLS].iter().for_each(|ticket| ticket.leave());
             current()
         }
@@ -194,9 +275,9 @@ fn a_record_with_a_forgotten_ticket_is_not_handed_on_and_is_still_seen() {
 #[test]
 fn what_is_forgotten_lies_in_the_memory_that_goes_and_nowhere_else() {
     let (going, staying) = (Place::new(), Place::new());
-    let tickets: Vec<_> = (0..10).map(|n| current().enter(staying.nth(n), Fences::Symmetric)).collect();
+    let tickets: Vec<_> = (0..10).map(|n| enter(staying.nth(n))).collect();
     for n in 0..10 {
-        current().enter(going.nth(n), Fences::Symmetric);
+        enter(going.nth(n));
     }
     let first_half = going.nth(0)..going.nth(5);
     forget(&[]);
@@ -205,145 +286,36 @@ fn what_is_forgotten_lies_in_the_memory_that_goes_and_nowhere_else() {
     assert_eq!((going.occupants().len(), staying.occupants().len()), (5, 10));
     forget(&[8..16, going.range()]);
     assert_eq!((going.occupants().len(), staying.occupants().len()), (0, 10));
-    assert!(tickets.iter().all(|ticket| ticket.cell().load(Ordering::Relaxed) != 0));
     tickets.into_iter().for_each(Ticket::leave);
-    assert!(!current().holds(|address| going.range().contains(&address) || staying.range().contains(&address)));
+    assert!(!is_inside(|address| going.range().contains(&address) || staying.range().contains(&address)));
 }
 
+/// What a session's block is for: it stays the session's between visits, also beyond the thread's destructor for records.
 #[test]
-fn a_wait_ends_at_its_deadline_or_when_the_occupant_has_left() {
-    let place = Place::new();
-    let ticket = enter(&place);
-    let occupant = place.occupants()[0];
-    occupant.raise_alarm();
-    let past = Instant::now();
-    assert!(!occupant.wait(Some(past)), "the occupant is inside");
-    ticket.leave();
-    assert!(occupant.wait(Some(past)));
-    assert!(occupant.wait(None));
-    occupant.lower_alarm();
-}
-
-/// Several who wait for several occupants of one block, and a leaver that finds the alarm raised by all of them.
-#[test]
-fn a_leave_wakes_all_who_wait_for_it_and_nobody_else() {
-    for fences in fences() {
-        for _ in 0..100 {
+fn a_reserved_block_is_nobody_elses_and_keeps_the_record() {
+    for fences in [Fences::Symmetric, Fences::Asymmetric] {
+        in_a_thread(|| {
             let place = Place::new();
-            let tickets = [0, 1].map(|n| current().enter(place.nth(n), fences));
-            let found = place.occupants();
-            let left = AtomicBool::new(false);
-            let waits = |occupant: Occupant| {
-                occupant.raise_alarm();
-                fences.heavy().unwrap();
-                assert!(occupant.wait(None));
-                occupant.lower_alarm();
-            };
-            thread::scope(|scope| {
-                let first = [scope.spawn(|| waits(found[0])), scope.spawn(|| waits(found[0]))];
-                let second = scope.spawn(|| {
-                    waits(found[1]);
-                    assert!(left.load(Ordering::SeqCst), "woken by another's leave");
-                });
-                tickets[0].leave();
-                first.into_iter().for_each(|thread| thread.join().unwrap());
-                left.store(true, Ordering::SeqCst);
-                tickets[1].leave();
-                second.join().unwrap();
-            });
-            assert_eq!(found[0].block.alarm.load(Ordering::Relaxed) & !FENCED, 0, "an alarm was left raised");
-        }
-    }
-}
-
-/// The owner leaves the cell and at once fills it again with the same address, as a reader with a stale handle does. One leave
-/// is enough for who waits: whether or not he finds the cell full whenever he looks.
-#[test]
-fn one_leave_is_enough_though_the_cell_be_filled_again() {
-    for fences in fences() {
-        let place = Place::new();
-        let mut ticket = current().enter(place.address(), fences);
-        let occupant = place.occupants()[0];
-        occupant.raise_alarm();
-        fences.heavy().unwrap();
-        thread::scope(|scope| {
-            let waiting = scope.spawn(move || occupant.wait(None));
-            while !waiting.is_finished() {
-                // From here until the lock is free, the waiter sees nothing but a full cell, and the count.
-                let departures = occupant.block.departures.lock();
-                ticket.cell().store(0, Ordering::Release);
-                let again = current().enter(place.address(), fences);
-                assert!(ptr::eq(again.cell(), ticket.cell()));
-                drop(departures);
-                ticket.report();
-                ticket = again;
-            }
-            assert!(waiting.join().unwrap());
+            let sessions = [reserve(fences), reserve(fences)];
+            assert!(!ptr::eq(sessions[0].block(), sessions[1].block()), "two sessions in one block");
+            assert!(sessions.iter().all(|one| one.block().is_fenced() == (fences == Fences::Symmetric)));
+            assert!(fences == Fences::Symmetric || current().is_unfenced(), "a session does not fence");
+            let tickets: Vec<_> = (0..8 * CELLS).map(|_| Way::Symmetric.enter(place.address())).collect();
+            let others: Vec<_> = (0..8 * CELLS).map(|_| place.enter()).collect();
+            let is_taken = |ticket: &Ticket| sessions.iter().any(|session| ptr::eq(session.block(), ticket.block()));
+            assert!(!tickets.iter().chain(&others).any(is_taken), "another ticket in a session's block");
+            tickets.into_iter().chain(others).for_each(Ticket::leave);
+            assert!(!current().is_empty(), "no cell is filled, and the blocks are in use");
+            unreserve(sessions[0]);
+            assert!(!current().is_empty());
+            unreserve(sessions[1]);
+            assert!(current().is_empty());
+            let again = reserve(fences);
+            assert!(
+                sessions.iter().any(|session| ptr::eq(session.block(), again.block())),
+                "a block is used once only"
+            );
+            unreserve(again);
         });
-        occupant.lower_alarm();
-        ticket.leave();
     }
-}
-
-#[test]
-fn a_leave_is_counted_for_its_own_cell_and_only_while_the_alarm_is_up() {
-    in_a_thread(|| {
-        let place = Place::new();
-        let tickets = [0, 1, 2].map(|n| current().enter(place.nth(n), Fences::Symmetric));
-        let counts = || *tickets[0].block().departures.lock();
-        let before = counts();
-        tickets[0].leave();
-        assert_eq!(counts(), before, "nobody waits");
-        let occupant = place.occupants()[0];
-        occupant.raise_alarm();
-        tickets[2].leave();
-        occupant.lower_alarm();
-        let mut after = before;
-        after[2] = after[2].wrapping_add(1);
-        assert_eq!(counts(), after);
-        tickets[1].leave();
-        assert_eq!(counts(), after);
-    });
-}
-
-/// Enters while its thread's destructors run.
-struct Late(usize, mpsc::Sender<(bool, bool)>);
-
-impl Drop for Late {
-    fn drop(&mut self) {
-        let tickets: Vec<_> = (0..2 * CELLS).map(|_| current().enter(self.0, Fences::Symmetric)).collect();
-        let lent = current().transient.load(Ordering::Relaxed);
-        tickets.into_iter().rev().for_each(Ticket::leave);
-        self.1.send((lent, CURRENT.get().is_some())).unwrap();
-    }
-}
-
-thread_local! {
-    static LATE: Cell<Option<Late>> = const { Cell::new(None) };
-}
-
-/// A thread whose own destructor for records has run is lent one, and gives it back with the last ticket.
-#[test]
-fn a_record_that_was_lent_to_a_dying_thread_is_given_back() {
-    const THREADS: usize = 300;
-    let _counting = COUNTING.lock();
-    let (place, before) = (Place::new(), registered());
-    let mut lent = HashSet::new();
-    for _ in 0..THREADS {
-        let (sender, receiver) = mpsc::channel();
-        let late = Late(place.address(), sender);
-        let dying = thread::spawn(move || {
-            LATE.set(Some(late));
-            // The record's destructor is set up after the other, and so runs before it.
-            current();
-        });
-        lent.insert(receiver.recv().unwrap());
-        dying.join().unwrap();
-    }
-    assert_eq!(lent, HashSet::from([(true, false)]), "one was not lent, or was kept");
-    assert!(registered() - before < THREADS / 10, "{} records more", registered() - before);
-    assert!(place.occupants().is_empty());
-    let registry = REGISTRY.read();
-    let raised = registry.idle.iter().flat_map(|record| record.first.chain());
-    assert_eq!(raised.filter(|block| block.alarm.load(Ordering::Relaxed) & !FENCED != 0).count(), 0);
 }

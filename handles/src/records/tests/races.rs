@@ -1,14 +1,18 @@
 //! The two races that the fences decide, with everything else taken away.
 //!
 //! On most machines a store is seen so soon that a missing fence is hardly ever missed. So the reader writes a good deal to
-//! memory far away first: its next store has to wait behind that for a microsecond or so, in which it goes on loading. And
-//! the two threads are given a processor each, where that can be had.
+//! memory far away first, and so does the remover every other time: its next store has to wait behind that for a microsecond or
+//! so, in which it goes on loading. And
+//! the two threads are given a processor each, where that can be had. They are alone in their process: a barrier that some other
+//! thread is the reason for would hide that one of theirs is missing.
 
 #![expect(unsafe_code, reason = "which processor a thread runs on is settled by system calls without a wrapper")]
 
 use super::*;
 
 use std::mem::MaybeUninit;
+
+use crate::cells::tests::{alarm, wake_sleepers};
 
 /// Memory that is in no near cache.
 struct FarAway {
@@ -83,90 +87,137 @@ fn soon(looks: usize, is_so: impl Fn() -> bool) -> bool {
     })
 }
 
+/// Has both threads run for each way of entering, one way after the other.
+fn for_each_way(name: &str, remove: impl Fn(&Race) + Sync, read: impl Fn(&Race) + Sync) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _others_wait = ONE_AT_A_TIME.lock();
+    alone(&format!("races::{name}"), || {
+        for way in Way::all() {
+            let race = Race { way, place: Place::new(), begun: AtomicUsize::new(0), drained: AtomicUsize::new(0) };
+            thread::scope(|scope| {
+                let remover = scope.spawn(|| {
+                    let _over = Over(&race.drained);
+                    run_on(0);
+                    remove(&race);
+                });
+                let reader = scope.spawn(|| {
+                    let _over = Over(&race.begun);
+                    run_on(1);
+                    read(&race);
+                });
+                // Once they are joined they have no record, which the scope's end would not tell.
+                [remover, reader].into_iter().for_each(|thread| thread.join().unwrap());
+            });
+        }
+    });
+}
+
+/// Tells the other thread that there are no more rounds, even if it is because of a panic.
+struct Over<'a>(&'a AtomicUsize);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(OVER, Ordering::Release);
+    }
+}
+
+struct Race {
+    way: Way,
+    place: Place,
+    /// The round that the reader has begun, and the one in which the remover has drained.
+    begun: AtomicUsize,
+    drained: AtomicUsize,
+}
+
+impl Race {
+    /// The remover's rounds.
+    fn removals(&self) -> impl Iterator<Item = usize> {
+        (1..).take_while(|round| is_reached(&self.begun, *round))
+    }
+
+    /// The reader's rounds.
+    fn visits(&self) -> impl Iterator<Item = usize> {
+        (1..ROUNDS).take_while(|round| is_reached(&self.drained, *round - 1))
+    }
+
+    fn drain(&self, round: usize) {
+        assert_eq!(self.place.drain(self.way.fences(), None), Ok(()));
+        self.drained.store(round, Ordering::Release);
+    }
+
+    fn is_drained(&self, round: usize) -> bool {
+        self.drained.load(Ordering::Relaxed) == round
+    }
+}
+
 /// Entering against marking: a reader that enters at about the moment at which a remover marks and drains, again and again.
 /// Either the reader sees the mark, or the drain waits until it has left.
 #[test]
 fn no_drain_overlooks_an_enter() {
-    for fences in fences() {
-        let place = Place::new();
-        let [begun, mark, drained] = [const { AtomicUsize::new(0) }; 3];
-        let remove = || {
-            run_on(0);
-            for round in (1..).take_while(|round| is_reached(&begun, *round)) {
-                (0..round % 32).for_each(|_| std::hint::spin_loop());
-                mark.store(round, Ordering::Relaxed);
-                assert_eq!(drain(fences, &[place.address()], None), Ok(true));
-                drained.store(round, Ordering::Release);
-            }
-        };
-        let read = || {
-            run_on(1);
-            let (mut far_away, mut close, mut overlooked) = (FarAway::new(), 0, 0);
-            for round in (1..ROUNDS).take_while(|round| is_reached(&drained, *round - 1)) {
-                if close == CLOSE {
-                    break;
-                }
-                begun.store(round, Ordering::Release);
+    let mark = AtomicUsize::new(0);
+    let remove = |race: &Race| {
+        let mut far_away = FarAway::new();
+        for round in race.removals() {
+            (0..round % 32).for_each(|_| std::hint::spin_loop());
+            if round % 2 == 0 {
                 far_away.write();
-                let ticket = current().enter(place.address(), fences);
-                if mark.load(Ordering::Relaxed) != round && soon(20, || mark.load(Ordering::Relaxed) == round) {
-                    close += 1;
-                    overlooked += usize::from(soon(100, || drained.load(Ordering::Relaxed) == round));
-                }
-                ticket.leave();
             }
-            begun.store(OVER, Ordering::Release);
-            assert_eq!(overlooked, 0, "of {close} close ones");
-        };
-        thread::scope(|scope| {
-            scope.spawn(remove);
-            scope.spawn(read);
-        });
-    }
+            mark.store(round, Ordering::Relaxed);
+            race.drain(round);
+        }
+    };
+    let read = |race: &Race| {
+        let (mut far_away, mut close, mut overlooked) = (FarAway::new(), 0, 0);
+        let is_marked = |round| mark.load(Ordering::Relaxed) == round;
+        for round in race.visits() {
+            if close == CLOSE {
+                break;
+            }
+            race.way.prepare();
+            race.begun.store(round, Ordering::Release);
+            far_away.write();
+            let ticket = race.way.enter(race.place.address());
+            if !is_marked(round) && soon(20, || is_marked(round)) {
+                close += 1;
+                overlooked += usize::from(soon(100, || race.is_drained(round)));
+            }
+            ticket.leave();
+        }
+        assert_eq!(overlooked, 0, "{:?}: of {close} close ones", race.way);
+    };
+    for_each_way("no_drain_overlooks_an_enter", remove, read);
 }
 
 /// Leaving against going to sleep: an owner that leaves at about the moment at which the drain raises the alarm, again and
-/// again. When that is, the owner learns by waiting for it every few rounds. A drain that sleeps through the leave never
-/// returns.
+/// again. When that is, the owner learns by waiting for it every few rounds. Once its leave is over it looks for somebody who
+/// sleeps all the same, and wakes him.
 #[test]
 fn no_drain_sleeps_through_a_leave() {
-    for fences in fences() {
-        let place = Place::new();
-        let [inside, drained] = [const { AtomicUsize::new(0) }; 2];
-        let remove = || {
-            run_on(0);
-            for round in (1..).take_while(|round| is_reached(&inside, *round)) {
-                assert_eq!(drain(fences, &[place.address()], None), Ok(true));
-                drained.store(round, Ordering::Release);
+    let remove = |race: &Race| race.removals().for_each(|round| race.drain(round));
+    let read = |race: &Race| {
+        let (mut far_away, mut looks, mut close, mut asleep) = (FarAway::new(), usize::MAX, 0, 0);
+        for round in race.visits() {
+            if close == CLOSE {
+                break;
             }
-        };
-        let read = || {
-            run_on(1);
-            let (mut far_away, mut looks, mut close) = (FarAway::new(), usize::MAX, 0);
-            for round in (1..ROUNDS).take_while(|round| is_reached(&drained, *round - 1)) {
-                if close == CLOSE {
-                    break;
-                }
-                let ticket = current().enter(place.address(), fences);
-                let is_raised = || ticket.block().alarm.load(Ordering::Relaxed) & !(FENCED | TRANSIENT) != 0;
-                inside.store(round, Ordering::Release);
-                if round % 16 == 1 {
-                    let is_over = || is_raised() || drained.load(Ordering::Relaxed) == round;
-                    let took = iter::repeat_with(is_over).take_while(|over| !over).count();
-                    looks = took.min(looks.saturating_add(looks / 16 + 1));
-                    ticket.leave();
-                } else {
-                    let was_raised = (0..looks.saturating_sub(round * 7 % 100)).any(|_| is_raised());
-                    far_away.write();
-                    ticket.leave();
-                    close += usize::from(!was_raised && soon(20, is_raised));
-                }
+            race.way.prepare();
+            let ticket = race.way.enter(race.place.address());
+            let is_raised = || alarm(ticket) & !(FENCED | TRANSIENT) != 0;
+            race.begun.store(round, Ordering::Release);
+            if round % 16 == 1 {
+                let is_over = || is_raised() || race.is_drained(round);
+                let took = iter::repeat_with(is_over).take_while(|over| !over).count();
+                looks = took.min(looks.saturating_add(looks / 16 + 1));
+                ticket.leave();
+            } else {
+                let was_raised = (0..looks.saturating_sub(round * 7 % 100)).any(|_| is_raised());
+                far_away.write();
+                ticket.leave();
+                close += usize::from(!was_raised && soon(20, is_raised));
             }
-            inside.store(OVER, Ordering::Release);
-        };
-        thread::scope(|scope| {
-            scope.spawn(remove);
-            scope.spawn(read);
-        });
-    }
+            asleep += wake_sleepers(ticket.block());
+        }
+        assert_eq!(asleep, 0, "{:?}: of {close} close ones", race.way);
+    };
+    for_each_way("no_drain_sleeps_through_a_leave", remove, read);
 }
