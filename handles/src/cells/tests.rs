@@ -15,14 +15,14 @@ pub(crate) fn alarm(ticket: Ticket) -> u32 {
     ticket.cell().alarm.load(Ordering::Relaxed)
 }
 
-/// How many removers say that they wait for an occupant.
-pub(crate) fn removers(occupant: &Occupant) -> u32 {
-    occupant.cell.alarm.load(Ordering::Relaxed) & REMOVERS
+/// Whether a remover has said that it waits for an occupant, and nobody has left since.
+pub(crate) fn is_awaited(occupant: &Occupant) -> bool {
+    occupant.cell.alarm.load(Ordering::Relaxed) & AWAITED != 0
 }
 
-/// The removers that a block's alarms count, and the leaves that are still to be told of otherwise.
+/// The bits of all alarms of a block, but for those that stay.
 pub(crate) fn alarms(block: &Block) -> u32 {
-    block.cells.iter().map(|cell| cell.alarm.load(Ordering::Relaxed) & !FENCED).sum()
+    block.cells.iter().fold(0, |bits, cell| bits | cell.alarm.load(Ordering::Relaxed) & !FENCED)
 }
 
 /// Runs `run` while no leave of the block that an occupant is in can be reported.
@@ -145,13 +145,13 @@ fn a_wait_ends_at_its_deadline_or_when_the_occupant_has_left() {
         let block = block(bits);
         let ticket = enter(block, 8);
         let occupant = occupants(block)[0];
-        occupant.raise_alarm();
+        let report = occupant.raise_alarm();
         let past = Instant::now();
-        assert!(!occupant.wait(Some(past)), "the occupant is inside");
+        assert!(!occupant.wait(report, Some(past)), "the occupant is inside");
+        assert_eq!(alarm(ticket), bits | AWAITED);
         ticket.leave();
-        assert!(occupant.wait(Some(past)));
-        assert!(occupant.wait(None));
-        occupant.lower_alarm();
+        assert!(occupant.wait(report, Some(past)));
+        assert!(occupant.wait(report, None));
         assert_eq!(alarm(ticket), bits);
     }
 }
@@ -166,10 +166,9 @@ fn a_leave_wakes_all_who_wait_for_it_and_nobody_else() {
             let found = occupants(block);
             let left = AtomicBool::new(false);
             let waits = |occupant: Occupant| {
-                occupant.raise_alarm();
+                let report = occupant.raise_alarm();
                 fence();
-                assert!(occupant.wait(None));
-                occupant.lower_alarm();
+                assert!(occupant.wait(report, None));
             };
             thread::scope(|scope| {
                 let first = [scope.spawn(|| waits(found[0])), scope.spawn(|| waits(found[0]))];
@@ -183,6 +182,8 @@ fn a_leave_wakes_all_who_wait_for_it_and_nobody_else() {
                 tickets[1].leave();
                 second.join().unwrap();
             });
+            // Who came too late has left an alarm, which the next leave takes away.
+            tickets.into_iter().for_each(Ticket::leave);
             assert_eq!(alarms(block), 0, "an alarm was left raised");
         }
     }
@@ -196,10 +197,10 @@ fn one_leave_is_enough_though_the_cell_be_filled_again() {
         let block = block(bits);
         let ticket = enter(block, 8);
         let occupant = occupants(block)[0];
-        occupant.raise_alarm();
+        let report = occupant.raise_alarm();
         fence();
         thread::scope(|scope| {
-            let waiting = scope.spawn(move || occupant.wait(None));
+            let waiting = scope.spawn(move || occupant.wait(report, None));
             while !waiting.is_finished() {
                 // From here until the lock is free, the waiter sees nothing but a full cell, and the count.
                 let lobby = block.lobby.lock();
@@ -210,8 +211,24 @@ fn one_leave_is_enough_though_the_cell_be_filled_again() {
             }
             assert!(waiting.join().unwrap());
         });
-        occupant.lower_alarm();
         ticket.leave();
+    }
+}
+
+/// A remover raises the alarm, and before it sleeps the one it has seen leaves and a stale reader comes into the cell: with the
+/// alarm gone nobody would report that one's leave, so the remover must not wait for it.
+#[test]
+fn who_left_between_the_alarm_and_the_sleep_is_not_waited_for_though_the_cell_be_filled_again() {
+    for bits in BITS {
+        let block = block(bits);
+        let ticket = enter(block, 8);
+        let occupant = occupants(block)[0];
+        let reports = [occupant.raise_alarm(), occupant.raise_alarm()];
+        ticket.leave();
+        ticket.fill(8);
+        assert!(occupant.is_inside());
+        assert!(reports.into_iter().all(|report| occupant.wait(report, Some(Instant::now()))));
+        assert!(!occupant.wake(reports[0], &Waker::from(Arc::new(Called(AtomicUsize::new(0))))));
     }
 }
 
@@ -224,16 +241,13 @@ fn a_leave_is_counted_for_its_own_cell_and_only_while_its_own_alarm_is_up() {
         tickets[0].leave();
         assert_eq!(counts(), [0; CELLS], "nobody waits");
         let found = occupants(block);
-        found[1].raise_alarm();
-        found[1].raise_alarm();
+        assert_eq!([found[1].raise_alarm(), found[1].raise_alarm()], [0; 2]);
         tickets[1].leave();
         assert_eq!(counts(), [0; CELLS], "nobody waits for this cell");
         tickets[2].leave();
-        found[1].lower_alarm();
         tickets[2].leave();
-        found[1].lower_alarm();
-        tickets[2].leave();
-        assert_eq!(counts(), [0, 0, 2, 0]);
+        assert_eq!(counts(), [0, 0, 1, 0], "one leave is what all wait for");
+        assert_eq!(found[1].raise_alarm(), 1);
     }
 }
 
@@ -253,13 +267,13 @@ fn a_waker_is_called_once_by_the_leave_that_comes_after_it_was_left() {
         let (waker, calls) = (Waker::from(Arc::clone(&called)), || called.0.load(Ordering::Relaxed));
         let tickets = [8, 16].map(|address| enter(block, address));
         let found = occupants(block);
-        found[0].raise_alarm();
-        assert!(found[0].wake(&waker) && found[0].wake(&waker));
+        let report = found[0].raise_alarm();
+        assert!(found[0].wake(report, &waker) && found[0].wake(report, &waker));
         tickets[1].leave();
         assert_eq!(calls(), 0, "nobody waits for this cell");
         tickets[0].leave();
         assert_eq!(calls(), 1);
-        assert!(!found[0].wake(&waker), "there is nobody to wait for");
+        assert!(!found[0].wake(report, &waker), "there is nobody to wait for");
         tickets[0].leave();
         assert_eq!(calls(), 1, "the waker was kept");
     }

@@ -125,7 +125,7 @@ fn a_late_leave_never_ends_the_drain_of_another_object() {
             heir.enter();
             let occupant = place.occupants()[0];
             let drained = scope.spawn(|| place.drain(way.fences(), None));
-            until(|| removers(&occupant) != 0);
+            until(|| is_awaited(&occupant));
             linger();
             stop.is_lifted.store(true, Ordering::SeqCst);
             leaver.join().unwrap();
@@ -161,7 +161,6 @@ fn a_late_leave_is_over_before_the_record_is_given_back() {
             });
         });
         leaver.join().unwrap();
-        occupant.lower_alarm();
     }
 }
 
