@@ -140,7 +140,7 @@ where
     /// Looks anew; what has been seen before keeps its time.
     pub fn blockers(&mut self) -> Vec<Blocker<K>> {
         self.with_marked(|marked, seen| {
-            if let Ok(inside) = marked.occupants() {
+            if let Ok(inside) = marked.visitors() {
                 crate::drain::note(seen, &inside);
             }
         });
@@ -168,7 +168,7 @@ where
         // SAFETY: as above.
         drop(unsafe { std::ptr::read(&this.seen) });
         slots.removals.begin(marked.iter().copied());
-        slots.removals.marked();
+        slots.removals.bell.marked();
         let objects = Deferred { slots, domain, marked, kind: PhantomData::<fn() -> K> };
         records::defer(addresses, Box::new(move || objects.run(finish)));
     }
@@ -203,7 +203,7 @@ where
                 if is_inside(marked.addresses) {
                     return Err(RemoveError::Inside);
                 }
-                marked.drain(deadline, seen, || slots.removals.marked())
+                marked.drain(deadline, |inside| crate::drain::note(seen, inside), || slots.removals.bell.marked())
             })
         }) {
             return Err((self, error));
@@ -306,9 +306,9 @@ impl<K, S, P> Drop for Leaving<'_, K, S, P> {
         self.slots.removals.give_up(self.marked.len());
         // Those who sleep inside have to be told, too.
         fences::full();
-        self.slots.removals.marked();
+        self.slots.removals.bell.marked();
         if awaited {
-            self.slots.removals.ended();
+            self.slots.removals.bell.ring();
         }
     }
 }
@@ -347,8 +347,8 @@ where
                 if is_inside(marked.addresses) {
                     return Err(RemoveError::Inside);
                 }
-                let quiet = marked.poll(context.waker(), seen, alarm);
-                slots.removals.marked();
+                let quiet = marked.poll(context.waker(), |inside| crate::drain::note(seen, inside), alarm);
+                slots.removals.bell.marked();
                 quiet
             })
         });

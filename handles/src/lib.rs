@@ -66,6 +66,7 @@ mod cells;
 mod records;
 mod batch;
 mod removals;
+mod bell;
 mod drain;
 mod waits;
 mod participants;
