@@ -49,6 +49,7 @@ mod leaving;
 mod quiet;
 mod blocker;
 mod walk;
+mod gate;
 
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
@@ -74,12 +75,13 @@ mod garbage;
 
 pub use active::Active;
 pub use arena::{Arena, Reservation};
-pub use blocker::Blocker;
+pub use blocker::{Blocker, Visitor};
 pub use domain::{Domain, Pin};
-pub use error::{Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
+pub use error::{CloseError, Closed, Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
 pub use exclusive::{ActiveMut, Exclusive, Lock};
 pub use fences::Strategy;
 pub use garbage::{Garbage, PinnedThread};
+pub use gate::{Draining, Gate, OwnedPass, Pass};
 pub use handle::{Handle, Kind};
 pub use label::Label;
 pub use leaving::{Drained, Leaving};
