@@ -31,6 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`Gate`] is the same drain for one value outside any arena.
+//!
 //! The crate knows no device. The semantics follow the active references of Linux's kernfs; where they
 //! differ, the item says so. Not to be used in a signal handler, nor in a forked child that inherited
 //! references of other threads.
