@@ -9,30 +9,32 @@ use enodev_handles::{Closed, Gate, Label, OwnedPass};
 use crate::common::{STRATEGIES, gate, until};
 
 /// What a driver gives: requests reach it as long as the gate is open.
-struct Driver {
+struct Driver<'a> {
     started: AtomicUsize,
     completed: AtomicUsize,
-    is_bound: AtomicBool,
+    /// Apart from the driver, which leaves its marks in the gate when it is moved out of it.
+    is_bound: &'a AtomicBool,
 }
 
-impl Driver {
-    fn bound() -> Self {
-        Self { started: AtomicUsize::new(0), completed: AtomicUsize::new(0), is_bound: AtomicBool::new(true) }
+impl<'a> Driver<'a> {
+    fn bind(is_bound: &'a AtomicBool) -> Self {
+        is_bound.store(true, Ordering::SeqCst);
+        Self { started: AtomicUsize::new(0), completed: AtomicUsize::new(0), is_bound }
     }
 }
 
-struct Request {
-    driver: OwnedPass<Driver>,
+struct Request<'a> {
+    driver: OwnedPass<Driver<'a>>,
 }
 
-struct Queue {
-    gate: Gate<Driver>,
+struct Queue<'a> {
+    gate: Gate<Driver<'a>>,
     label: Label,
 }
 
-impl Queue {
+impl<'a> Queue<'a> {
     /// Starts a request; it completes on the thread that gets it.
-    fn submit(&self, workers: &Sender<Request>) -> Result<(), Closed> {
+    fn submit(&self, workers: &Sender<Request<'a>>) -> Result<(), Closed> {
         let pass = self.gate.enter()?;
         assert!(pass.is_bound.load(Ordering::SeqCst), "a request reached a driver that has gone");
         pass.started.fetch_add(1, Ordering::SeqCst);
@@ -47,7 +49,7 @@ impl Queue {
     }
 }
 
-impl Request {
+impl Request<'_> {
     fn complete(self) {
         assert!(self.driver.is_bound.load(Ordering::SeqCst), "a request was completed by a driver that has gone");
         self.driver.completed.fetch_add(1, Ordering::SeqCst);
@@ -60,12 +62,13 @@ impl Request {
 fn a_queue_that_is_closed_under_load_completes_what_it_let_in_and_refuses_the_rest() {
     let rounds = if cfg!(miri) { 3 } else { 100 };
     for strategy in STRATEGIES {
-        let queue = Queue { gate: gate(strategy, Driver::bound()), label: Label::new("request") };
+        let bound: Vec<_> = (0..=rounds).map(|_| AtomicBool::new(false)).collect();
+        let queue = Queue { gate: gate(strategy, Driver::bind(&bound[0])), label: Label::new("request") };
         let (over, accepted, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
         let mut completed = 0;
         thread::scope(|scope| {
             for _ in 0..2 {
-                let (send, receive) = channel::<Request>();
+                let (send, receive) = channel::<Request<'_>>();
                 scope.spawn(move || receive.into_iter().for_each(Request::complete));
                 let (queue, over, accepted, refused) = (&queue, &over, &accepted, &refused);
                 scope.spawn(move || {
@@ -75,7 +78,7 @@ fn a_queue_that_is_closed_under_load_completes_what_it_let_in_and_refuses_the_re
                     }
                 });
             }
-            for _ in 0..rounds {
+            for next in &bound[1..] {
                 let (accepted_before, refused_before) =
                     (accepted.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
                 until(|| accepted.load(Ordering::SeqCst) > accepted_before + 10);
@@ -85,7 +88,7 @@ fn a_queue_that_is_closed_under_load_completes_what_it_let_in_and_refuses_the_re
                 assert_eq!(started, done, "the closer has the driver, and requests are under way");
                 completed += done;
                 until(|| refused.load(Ordering::SeqCst) > refused_before);
-                assert!(queue.gate.reopen(Driver::bound()).is_ok());
+                assert!(queue.gate.reopen(Driver::bind(next)).is_ok());
             }
             over.store(true, Ordering::Relaxed);
         });
