@@ -8,22 +8,22 @@ use std::ptr::NonNull;
 
 use crate::records::Ticket;
 
-/// An active reference: the right to be inside one object, for one operation.
+/// An active reference: the right to be inside one object, or one [`Gate`](crate::Gate), for one operation.
 ///
-/// A removal of the object waits until it is dropped. Guards of one thread may be dropped in any order, and any
+/// A removal of the object, or a closer of the gate, waits until it is dropped. Guards of one thread may be dropped in any order, and any
 /// number may be held at once (beyond seven, entering takes a slower path). It stays on its thread. One that is forgotten
 /// holds its object for ever.
 ///
 /// # Invariants
 ///
 /// `value` points into the payload of the object whose slot's address is in the ticket's cell, and the slot's version
-/// was that of a live object after the address was stored there. So no remover takes the payload before the
-/// ticket leaves.
+/// was that of a live object after the address was stored there; or the same of a gate and its value. So no remover takes the
+/// payload before the ticket leaves.
 #[must_use = "the object stays for as long as the guard lives"]
 pub struct Active<'a, T: ?Sized> {
     value: NonNull<T>,
     ticket: Ticket,
-    /// The arena is borrowed. (`NonNull` makes the guard stay on its thread, where its cell is.)
+    /// The arena, or the gate, is borrowed. (`NonNull` makes the guard stay on its thread, where its cell is.)
     arena: PhantomData<&'a T>,
 }
 
@@ -71,7 +71,7 @@ impl<T: ?Sized> Deref for Active<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: by the invariants the payload is there and is not taken before the ticket leaves, which it does in
-        // `drop`. Payloads are `Sync` (a bound of every arena), and only shared references to them are made until then.
+        // `drop`. Payloads are `Sync` (a bound of every arena and gate), and only shared references to them are made until then.
         unsafe { self.value.as_ref() }
     }
 }

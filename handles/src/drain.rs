@@ -46,34 +46,34 @@ impl Marked<'_> {
         Ok(records::occupants(|address| self.is_one(address)))
     }
 
+    /// As [`occupants`](Self::occupants), but for those who leave while one looks on for a moment: whoever looks up what is
+    /// marked is in its cell for as long as it takes to be refused, and holds nothing up.
+    pub(crate) fn visitors(&self) -> Result<Vec<Occupant>, RemoveError> {
+        self.occupants().map(those_who_stay)
+    }
+
     /// Waits until all who are inside have left.
     ///
     /// The cost is two barriers at the most, however many objects: one before the cells are looked at, one more if the drain has
-    /// to sleep. Each occupant is waited for once. Those who are left are noted in `seen`. `fenced` is called after the
+    /// to sleep. Each occupant is waited for once. `note` is told of those who are left. `fenced` is called after the
     /// first fence: who sleeps inside can be told then.
     pub(crate) fn drain(
         &self,
         deadline: Option<Instant>,
-        seen: &mut Vec<Seen>,
+        note: impl FnOnce(&[Occupant]),
         fenced: impl FnOnce(),
     ) -> Result<(), RemoveError> {
-        let mut inside = self.occupants()?;
+        let inside = self.occupants()?;
         fenced();
-        for _ in 0..LOOKS {
-            inside.retain(Occupant::is_inside);
-            if inside.is_empty() {
-                break;
-            }
-            crate::sync::hint::spin_loop();
-        }
+        let inside = those_who_stay(inside);
         if !inside.is_empty() {
-            self.sleep(&inside, deadline, seen)?;
+            note(&inside);
+            self.sleep(&inside, deadline)?;
         }
         if self.stays.wait(self.addresses, deadline) { Ok(()) } else { Err(RemoveError::TimedOut) }
     }
 
-    fn sleep(&self, inside: &[Occupant], deadline: Option<Instant>, seen: &mut Vec<Seen>) -> Result<(), RemoveError> {
-        note(seen, inside);
+    fn sleep(&self, inside: &[Occupant], deadline: Option<Instant>) -> Result<(), RemoveError> {
         let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
         self.fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
         let _waiting = waits::for_occupants(records::own_number(), inside)?;
@@ -82,9 +82,9 @@ impl Marked<'_> {
     }
 
     /// Has the waker called when one of those who are inside leaves; true if there is nobody.
-    pub(crate) fn poll(&self, waker: &Waker, seen: &mut Vec<Seen>) -> Result<bool, RemoveError> {
+    pub(crate) fn poll(&self, waker: &Waker, note: impl FnOnce(&[Occupant])) -> Result<bool, RemoveError> {
         let inside = self.occupants()?;
-        note(seen, &inside);
+        note(&inside);
         let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
         self.fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
         // One that is left is enough to come back for.
@@ -93,6 +93,18 @@ impl Marked<'_> {
         }
         Ok(!self.stays.wake(self.addresses, waker))
     }
+}
+
+/// Looks on for a moment: some two microseconds at most.
+fn those_who_stay(mut inside: Vec<Occupant>) -> Vec<Occupant> {
+    for _ in 0..LOOKS {
+        inside.retain(Occupant::is_inside);
+        if inside.is_empty() {
+            break;
+        }
+        crate::sync::hint::spin_loop();
+    }
+    inside
 }
 
 /// Notes who is inside now, each with the time since when.

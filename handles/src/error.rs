@@ -65,3 +65,37 @@ pub struct Full;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[error("the domain has an arena of this kind")]
 pub struct KindTaken;
+
+/// The gate lets nobody in: it is shut, or its value has been taken.
+///
+/// This is the only error of those who enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[error("the gate is shut")]
+pub struct Closed;
+
+/// Why a closer of a gate has not got the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// The value had been taken, or another closer has taken it: nobody is inside.
+    #[error("the gate has been closed")]
+    Closed,
+    /// The caller itself is inside, and would wait for itself. Nothing has changed.
+    #[error("the thread that closes is inside the gate")]
+    Inside,
+    /// Another thread is closing the gate, and the caller cannot wait until it has: it is inside another gate or object, or in
+    /// the middle of dropping a payload, and the thread that closes might wait for it in turn. The gate is shut.
+    #[error("another thread is closing the gate")]
+    Closing,
+    /// Those inside wait, each or through others, for the caller: it would wait for itself. Of those who close such a circle
+    /// one is told. The gate stays shut.
+    #[error("the closer would wait for itself")]
+    Deadlock,
+    /// The deadline came before those inside had left, or before another closer was done. The gate stays shut.
+    #[error("somebody was still inside at the deadline")]
+    TimedOut,
+    /// The system call that closing depends on has been refused since the gate was built. The gate stays shut, and its value
+    /// stays in it.
+    #[error("the memory barrier has been refused")]
+    Barrier,
+}

@@ -129,7 +129,7 @@ where
         self.with_marked(|marked, seen| {
             let inside = marked.occupants()?;
             // Whoever asks again and again until it is so drains, too: those who sleep inside have to be told.
-            slots.removals.marked();
+            slots.removals.bell.marked();
             crate::drain::note(seen, &inside);
             Ok(inside.is_empty() && marked.stays.wait(marked.addresses, Some(Instant::now())))
         })
@@ -148,7 +148,7 @@ where
     /// Looks anew; what has been seen before keeps its time.
     pub fn blockers(&mut self) -> Vec<Blocker<K>> {
         self.with_marked(|marked, seen| {
-            if let Ok(inside) = marked.occupants() {
+            if let Ok(inside) = marked.visitors() {
                 crate::drain::note(seen, &inside);
             }
         });
@@ -177,7 +177,7 @@ where
         drop(unsafe { std::ptr::read(&this.seen) });
         slots.removals.defer(marked.clone());
         fences::full();
-        slots.removals.marked();
+        slots.removals.bell.marked();
         let objects = Deferred { slots, domain, marked, kind: PhantomData::<fn() -> K> };
         records::defer(addresses, Box::new(move || objects.run(finish)));
     }
@@ -212,7 +212,7 @@ where
                 if is_inside(marked.addresses) {
                     return Err(RemoveError::Inside);
                 }
-                marked.drain(deadline, seen, || slots.removals.marked())
+                marked.drain(deadline, |inside| crate::drain::note(seen, inside), || slots.removals.bell.marked())
             })
         }) {
             return Err((self, error));
@@ -318,9 +318,9 @@ fn give_up<S, P>(slots: &Slots<S, P>, objects: Vec<(u32, Version)>) {
     slots.removals.give_up(objects);
     // Those who sleep inside have to be told, too.
     fences::full();
-    slots.removals.marked();
+    slots.removals.bell.marked();
     if awaited {
-        slots.removals.ended();
+        slots.removals.bell.ring();
     }
 }
 
@@ -355,8 +355,8 @@ where
                 if is_inside(marked.addresses) {
                     return Err(RemoveError::Inside);
                 }
-                let quiet = marked.poll(context.waker(), seen);
-                slots.removals.marked();
+                let quiet = marked.poll(context.waker(), |inside| crate::drain::note(seen, inside));
+                slots.removals.bell.marked();
                 quiet
             })
         });

@@ -31,6 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`Gate`] is the same drain for one value outside any arena.
+//!
 //! The crate knows no device. The semantics follow the active references of Linux's kernfs; where they
 //! differ, the item says so. Not to be used in a signal handler, nor in a forked child that inherited
 //! references of other threads.
@@ -50,6 +52,7 @@ mod leaving;
 mod quiet;
 mod blocker;
 mod walk;
+mod gate;
 
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
@@ -67,6 +70,7 @@ mod cells;
 mod records;
 mod batch;
 mod removals;
+mod bell;
 mod drain;
 mod waits;
 mod participants;
@@ -77,13 +81,14 @@ mod compile_fail;
 
 pub use active::Active;
 pub use arena::{Arena, Reservation};
-pub use blocker::Blocker;
+pub use blocker::{Blocker, Visitor};
 pub use domain::{Domain, Pin};
 pub use erased::{Erased, Shape};
-pub use error::{Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
+pub use error::{CloseError, Closed, Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
 pub use exclusive::{ActiveMut, Exclusive, Lock};
 pub use fences::Strategy;
 pub use garbage::{Garbage, PinnedThread};
+pub use gate::{Draining, Gate, OwnedPass, Pass};
 pub use handle::{Handle, Kind};
 pub use label::Label;
 pub use leaving::{Drained, Leaving};

@@ -25,7 +25,7 @@ pub(crate) struct Stay {
     pub(crate) since: Instant,
 }
 
-/// The owned references into the objects of one arena.
+/// The owned references into the objects of one arena, or into one gate.
 #[derive(Debug, Default)]
 pub(crate) struct Stays {
     /// How many there are: removals ask this first.
@@ -40,7 +40,7 @@ struct Table {
     stays: BTreeMap<(usize, u64), Stay>,
     next: u64,
     wakers: Vec<Waker>,
-    /// The arena has gone: payloads are left to their last references.
+    /// The arena, or the gate, has gone: payloads are left to their last references.
     orphaned: bool,
 }
 
@@ -63,7 +63,7 @@ impl Stays {
         number
     }
 
-    /// Ends a stay; true if it was the last in an object whose arena has gone.
+    /// Ends a stay; true if it was the last in an object whose arena, or gate, has gone.
     pub(crate) fn end(&self, address: usize, number: u64) -> bool {
         let mut table = self.table.lock();
         table.stays.remove(&(address, number));
@@ -137,6 +137,58 @@ impl Stays {
     }
 }
 
+/// Where owned references stay: what keeps the memory of their objects.
+pub(crate) trait Home {
+    fn stays(&self) -> &Stays;
+}
+
+/// An owned reference into an object, without the type's name for it.
+///
+/// # Invariants
+///
+/// `value` lies in what `home` keeps, at the object with the address `address`, in which the stay `number` is noted.
+pub(crate) struct Staying<H: Home, P> {
+    home: Arc<H>,
+    value: NonNull<P>,
+    address: usize,
+    number: u64,
+    payload: PhantomData<P>,
+}
+
+// SAFETY: it gives shared references to the payload (`P: Sync`) and may drop it (`P: Send`); the rest is the home, shared.
+unsafe impl<H: Home + Send + Sync, P: Send + Sync> Send for Staying<H, P> {}
+// SAFETY: as above.
+unsafe impl<H: Home + Send + Sync, P: Send + Sync> Sync for Staying<H, P> {}
+
+impl<H: Home, P> Staying<H, P> {
+    /// # Safety
+    ///
+    /// The caller holds an active reference to the object at `address` in `home`, whose payload `value` is.
+    pub(crate) unsafe fn new(home: Arc<H>, value: NonNull<P>, address: usize, label: Label) -> Self {
+        let number = home.stays().begin(address, label);
+        Self { home, value, address, number, payload: PhantomData }
+    }
+}
+
+impl<H: Home, P> Deref for Staying<H, P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        // SAFETY: the stay was noted under an active reference and is not over, so no drain has ended since and the payload is
+        // there; where the home's owner has gone, it is left to the last reference.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<H: Home, P> Drop for Staying<H, P> {
+    fn drop(&mut self) {
+        if self.home.stays().end(self.address, self.number) {
+            // SAFETY: the owner left the payload behind, and this was the last reference: nobody else reaches it.
+            unsafe { self.value.drop_in_place() };
+        }
+    }
+}
+
 /// An owned active reference: the right to be inside an object, for a request that completes on another thread or across an
 /// `.await`.
 ///
@@ -146,31 +198,22 @@ impl Stays {
 ///
 /// A thread that holds one is not known to be inside: a removal on that thread waits for it as for any other's, and is not told
 /// that it waits for itself.
-///
-/// # Invariants
-///
-/// `value` is the payload of a slot of `slots`, at `address`, in which the stay `number` is noted.
 #[must_use = "the object stays for as long as the reference lives"]
-pub struct Owned<S: 'static, P> {
-    slots: Arc<Slots<S, P>>,
-    value: NonNull<P>,
-    address: usize,
-    number: u64,
-    payload: PhantomData<P>,
-}
+pub struct Owned<S: 'static, P>(Staying<Slots<S, P>, P>);
 
-// SAFETY: it gives shared references to the payload (`P: Sync`) and may drop it (`P: Send`); the rest is `Slots`, shared.
-unsafe impl<S: Send + Sync, P: Send + Sync> Send for Owned<S, P> {}
-// SAFETY: as above.
-unsafe impl<S: Send + Sync, P: Send + Sync> Sync for Owned<S, P> {}
+impl<S, P> Home for Slots<S, P> {
+    fn stays(&self) -> &Stays {
+        &self.stays
+    }
+}
 
 impl<S, P> Owned<S, P> {
     /// # Safety
     ///
     /// The caller holds an active reference to the object, whose payload `value` is.
     pub(crate) unsafe fn new(slots: Arc<Slots<S, P>>, value: NonNull<P>, address: usize, label: Label) -> Self {
-        let number = slots.stays.begin(address, label);
-        Self { slots, value, address, number, payload: PhantomData }
+        // SAFETY: the caller's promise.
+        Self(unsafe { Staying::new(slots, value, address, label) })
     }
 }
 
@@ -178,18 +221,7 @@ impl<S, P> Deref for Owned<S, P> {
     type Target = P;
 
     fn deref(&self) -> &P {
-        // SAFETY: the stay was noted under an active reference and is not over, so no drain has ended since and the payload is
-        // there; where the arena has gone, it is left to the last reference.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<S, P> Drop for Owned<S, P> {
-    fn drop(&mut self) {
-        if self.slots.stays.end(self.address, self.number) {
-            // SAFETY: the arena left the payload behind, and this was the last reference: nobody else reaches it.
-            unsafe { self.value.drop_in_place() };
-        }
+        &self.0
     }
 }
 

@@ -127,7 +127,7 @@ pub(crate) fn take_over<S, P>(slots: &Slots<S, P>, marked: &Batch, remover: u32)
         }
     }
     // Who waits for the removal waits for another thread from now on.
-    slots.removals.ended();
+    slots.removals.bell.ring();
 }
 
 impl<K, S, P> Drop for Quiet<'_, K, S, P>

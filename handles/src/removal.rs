@@ -82,7 +82,7 @@ where
         }
         self.may_wait()?;
         let slot = self.slots.slot(handle.index())?;
-        self.slots.removals.join(slot.word_ref(), handle.version())
+        self.slots.removals.bell.join(slot.word_ref(), handle.version(), None)
     }
 
     /// Whoever is inside an object, or dropping a payload, may be waited for by the one that it would wait for.
@@ -140,11 +140,11 @@ where
     /// the arena. A handle that is stale is one whose object leaves.
     pub fn sleep(&self, handle: Handle<K>, deadline: Option<Instant>, is_over: impl FnMut() -> bool) -> bool {
         let Ok(slot) = self.slots.slot(handle.index()) else { return true };
-        self.slots.removals.sleep(slot.word_ref(), handle.version(), deadline, is_over)
+        self.slots.removals.bell.sleep(slot.word_ref(), handle.version(), deadline, is_over)
     }
 
     /// Has all who [`sleep`](Self::sleep) in objects of this arena look whether that is over.
     pub fn wake(&self) {
-        self.slots.removals.ended();
+        self.slots.removals.bell.ring();
     }
 }

@@ -1,20 +1,14 @@
 //! The removals of one arena that somebody waits for, or that nobody is at.
 //!
-//! Who removes what stands in the slots' words. Here is what is rare: those who wait for another's removal, and for their
-//! object to begin to leave, and what has been marked and given up.
-
-#![expect(unsafe_code, reason = "who waits lends what it waits for")]
+//! Who removes what stands in the slots' words. Here is what is rare: the bell for those who wait, and what has been marked and
+//! given up.
 
 use std::collections::HashSet;
-use std::ptr::NonNull;
-use std::time::Instant;
 
-use crate::error::{Deadlock, RemoveError};
-use crate::records;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex};
-use crate::version::{Version, Word};
-use crate::waits::{self, On};
+use crate::bell::Bell;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::version::Version;
 
 /// Objects that were marked together, in that order.
 type Objects = Vec<(u32, Version)>;
@@ -41,85 +35,10 @@ pub(crate) struct Removals {
     unfinished: Mutex<Unfinished>,
     /// How many of these are given up.
     given_up: AtomicUsize,
-    /// Rung when a removal that somebody waits for ends or is given up, and when an object in which somebody sleeps leaves.
-    bell: Mutex<()>,
-    rung: Condvar,
-    sleepers: AtomicUsize,
+    pub(crate) bell: Bell,
 }
 
 impl Removals {
-    /// Removals that were awaited are over, or are not any more this thread's.
-    pub(crate) fn ended(&self) {
-        drop(self.bell.lock());
-        self.rung.notify_all();
-    }
-
-    /// Some objects have begun to leave, and the caller has fenced since.
-    pub(crate) fn marked(&self) {
-        // Relaxed: the caller's fence and the sleeper's decide which of the two sees the other.
-        if self.sleepers.load(Ordering::Relaxed) != 0 {
-            self.ended();
-        }
-    }
-
-    /// Waits until another's removal of the incarnation is over.
-    pub(crate) fn join(&self, word: &AtomicU64, version: Version) -> Result<(), RemoveError> {
-        let leaving = |word: Word| word.version() == version.leaving();
-        // Acquire: pairs with the AcqRel of whoever changes the word.
-        let now = || Word::from_bits(word.load(Ordering::Acquire));
-        let caller = records::own_number();
-        let mut bell = self.bell.lock();
-        loop {
-            let seen = now();
-            if !leaving(seen) {
-                return Ok(());
-            }
-            if seen.is_given_up() || seen.remover() == caller {
-                return Err(RemoveError::Leaving);
-            }
-            let (old, new) = (seen.bits(), seen.awaited().bits());
-            // AcqRel: pairs with the swap of `vacate`: whoever ends the removal sees it, or the word has changed.
-            // Relaxed: the word is read again.
-            if word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            // SAFETY: the word is borrowed until the wait is over.
-            let waiting = unsafe { waits::begin(caller, On::Removal(NonNull::from(word), version)) };
-            let _waiting = waiting.map_err(|Deadlock| RemoveError::Deadlock)?;
-            if now() == Word::from_bits(new) {
-                self.rung.wait(&mut bell);
-            }
-        }
-    }
-
-    /// Sleeps until the incarnation leaves, `is_over` answers true or the deadline has come; true in the first case. The bell
-    /// has to be rung for the second.
-    pub(crate) fn sleep(
-        &self,
-        word: &AtomicU64,
-        version: Version,
-        deadline: Option<Instant>,
-        mut is_over: impl FnMut() -> bool,
-    ) -> bool {
-        // Acquire: pairs with the AcqRel of the mark.
-        let is_leaving = || Word::from_bits(word.load(Ordering::Acquire)) != Word::settled(version);
-        let _sleeper = Sleeper::new(self);
-        let mut bell = self.bell.lock();
-        loop {
-            if is_leaving() {
-                return true;
-            }
-            if is_over() {
-                return false;
-            }
-            match deadline {
-                None => self.rung.wait(&mut bell),
-                Some(deadline) if self.rung.wait_until(&mut bell, deadline).timed_out() => return is_leaving(),
-                Some(_) => {}
-            }
-        }
-    }
-
     /// Notes objects whose removal is to go on as a thread leaves them.
     pub(crate) fn defer(&self, objects: Objects) {
         self.unfinished.lock().deferred.push(objects);
@@ -180,24 +99,5 @@ impl Removals {
         let given_up = std::mem::take(&mut unfinished.given_up);
         let deferred = std::mem::take(&mut unfinished.deferred);
         given_up.into_iter().chain(deferred).flatten().map(|(index, _)| index).collect()
-    }
-}
-
-/// Somebody sleeps inside an object, until this is dropped.
-struct Sleeper<'a>(&'a Removals);
-
-impl<'a> Sleeper<'a> {
-    fn new(removals: &'a Removals) -> Self {
-        // Relaxed: the fence orders it before the look at the word, as the remover's does the mark before its look.
-        removals.sleepers.fetch_add(1, Ordering::Relaxed);
-        crate::fences::full();
-        Self(removals)
-    }
-}
-
-impl Drop for Sleeper<'_> {
-    fn drop(&mut self) {
-        // Relaxed: a remover that still sees it rings for nobody.
-        self.0.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
 }

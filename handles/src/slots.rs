@@ -277,7 +277,7 @@ impl<S, P> Slots<S, P> {
             if full { Some(std::mem::replace(&mut shelf.limbo, Vec::with_capacity(before.min(bound)))) } else { None };
         drop(shelf);
         if awaited {
-            self.removals.ended();
+            self.removals.bell.ring();
         }
         batch
     }

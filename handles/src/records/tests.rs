@@ -54,7 +54,7 @@ impl Place {
 
     fn drain(&self, fences: Fences, deadline: Option<Instant>) -> Result<(), RemoveError> {
         let marked = Marked { addresses: &[self.address()], fences, stays: &Stays::default() };
-        marked.drain(deadline, &mut Vec::new(), || {})
+        marked.drain(deadline, |_| {}, || {})
     }
 }
 
