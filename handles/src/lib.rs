@@ -50,6 +50,7 @@ mod leaving;
 mod quiet;
 mod blocker;
 mod walk;
+mod columns;
 
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
@@ -75,6 +76,9 @@ mod garbage;
 pub use active::Active;
 pub use arena::{Arena, Reservation};
 pub use blocker::Blocker;
+pub use columns::{
+    Bytes, Column, Density, InsertError, Join, Joined, Member, OnceColumn, PayloadColumn, Plain, SetError, join,
+};
 pub use domain::{Domain, Pin};
 pub use erased::{Erased, Shape};
 pub use error::{Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
