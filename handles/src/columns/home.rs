@@ -59,10 +59,6 @@ impl Home {
         std::ptr::addr_eq(Arc::as_ptr(&self.slots), Arc::as_ptr(slots))
     }
 
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.slots), Arc::as_ptr(&other.slots))
-    }
-
     pub(crate) fn columns(&self) -> &Columns {
         self.slots.columns()
     }
@@ -85,20 +81,16 @@ impl Home {
         version.is_live() && word.answers_to(version)
     }
 
-    /// The version words from one index to the end of its chunk.
+    /// The version word of a slot, which stands before those of the next slots of its chunk.
     pub(crate) fn run(&self, index: u32) -> Option<Run> {
         // SAFETY: `slots` keeps the chunks.
         let slot = unsafe { self.words.find(index) };
-        // INVARIANT: the words of the slots of one chunk are as far apart as the slots.
+        // The words of a chunk's slots are as far apart as the slots.
         (!slot.is_null()).then(|| Run { word: slot.wrapping_add(self.offset), stride: self.words.stride() })
     }
 }
 
-/// Version words that lie at equal distances.
-///
-/// # Invariants
-///
-/// `word` is the first of them.
+/// A version word in a chunk: others lie before and after it at equal distances.
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
     word: *const u8,
@@ -106,17 +98,24 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The version of the object that is alive in the slot at this place of the run.
+    /// No word.
+    pub(crate) const NONE: Self = Self { word: std::ptr::null(), stride: 0 };
+
+    /// The word after this one.
+    #[inline]
+    pub(crate) fn next(self) -> Self {
+        Self { word: self.word.wrapping_add(self.stride), stride: self.stride }
+    }
+
+    /// The version of the object that is alive in the slot.
     ///
     /// # Safety
     ///
-    /// The run has such a place, and the home that it is of lives.
+    /// The word is one of a chunk, and the home that it is of lives.
     #[inline]
-    pub(crate) unsafe fn alive(self, at: usize) -> Option<Version> {
-        // SAFETY: the caller says that it is in the chunk.
-        let word = unsafe { self.word.add(at * self.stride) };
-        // SAFETY: by the invariants this is a version word.
-        let version = load(unsafe { &*word.cast() });
+    pub(crate) unsafe fn alive(self) -> Option<Version> {
+        // SAFETY: the caller says so.
+        let version = load(unsafe { &*self.word.cast() });
         version.is_live().then_some(version)
     }
 }

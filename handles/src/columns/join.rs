@@ -8,6 +8,7 @@
 )]
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use crate::chunks::run_end;
 use crate::columns::base::Base;
@@ -56,15 +57,14 @@ use crate::version::Version;
 ///
 /// # Panics
 ///
-/// If the pin is of another domain than the columns, or the columns are of different arenas.
+/// If the pin is of another domain than one of the columns.
+#[inline]
 pub fn join<'a, K: Kind, J: Joined<'a, K>>(pin: &'a Pin<'_>, columns: J) -> Join<'a, K, J> {
     let home = columns.check(pin);
     let driver = columns.driver();
-    let (stretch, end) = match driver {
-        None => (None, home.fresh()),
-        Some((_, rows)) => (None, rows),
-    };
-    Join { columns, home, driver: driver.map(|(which, _)| which), stretch, next: 0, end }
+    let end = driver.map_or_else(|| home.fresh(), |(_, rows)| rows);
+    let stretch = Stretch { words: Run::NONE, rows: J::NO_ROWS, index: 0, end: 0 };
+    Join { columns, home, driver: driver.map(|(which, _)| which), stretch, next: 0, end, kind: PhantomData }
 }
 
 /// A column that [`join`] can go over: a reference to a [`Column`], whose values are yielded by copy, or to a [`OnceColumn`],
@@ -99,12 +99,14 @@ pub(crate) mod sealed {
     pub trait Joined<'a, K>: Copy {
         /// What it yields.
         type Values;
-        /// Where the rows of a stretch of slots begin, for each column.
+        /// A row of each column.
         type Rows: Copy;
+        /// Those of no slot.
+        const NO_ROWS: Self::Rows;
 
         /// # Panics
         ///
-        /// If the pin is of another domain, or the columns are of different arenas.
+        /// If the pin is of another domain.
         fn check(self, pin: &Pin<'_>) -> &'a Home;
 
         /// The sparse column with the fewest rows, by number, and how many there are.
@@ -113,15 +115,18 @@ pub(crate) mod sealed {
         /// The slot that has a row of the driver.
         fn sitter(self, driver: usize, at: u32) -> Option<(u32, Version)>;
 
-        /// The rows from a slot to the end of its chunk, where all columns are dense and have them.
+        /// The rows of a slot, which lie before those of the next slots of its chunk, where all columns are dense and have them.
         fn rows(self, index: u32) -> Option<Self::Rows>;
 
-        /// The values in the rows at this place of the stretch.
+        /// The rows after these.
+        fn next(rows: Self::Rows) -> Self::Rows;
+
+        /// The values in the rows.
         ///
         /// # Safety
         ///
-        /// The stretch has such a place; and as in [`Member::value`].
-        unsafe fn at(rows: Self::Rows, at: usize, version: Version) -> Option<Self::Values>;
+        /// The rows are there; and as in [`Member::value`].
+        unsafe fn values(rows: Self::Rows, version: Version) -> Option<Self::Values>;
 
         /// The values of an object, whatever the columns are.
         ///
@@ -168,15 +173,13 @@ macro_rules! tuples {
         impl<'a, K: Kind, $($M: sealed::Member<'a, K>),+> sealed::Joined<'a, K> for ($($M,)+) {
             type Values = ($($M::Value,)+);
             type Rows = ($(*const $M::Row,)+);
+            const NO_ROWS: Self::Rows = ($(std::ptr::null::<$M::Row>(),)+);
 
             fn check(self, pin: &Pin<'_>) -> &'a Home {
-                let home = &self.0.base().home;
                 let ($($member,)+) = self;
-                $(
-                    pin.check(&$member.base().domain);
-                    assert!($member.base().home.is_same(home), "columns of different arenas");
-                )+
-                home
+                // A domain has one arena of a kind.
+                $(pin.check(&$member.base().domain);)+
+                &self.0.base().home
             }
 
             fn driver(self) -> Option<(usize, u32)> {
@@ -199,10 +202,16 @@ macro_rules! tuples {
             }
 
             #[inline]
-            unsafe fn at(rows: Self::Rows, at: usize, version: Version) -> Option<Self::Values> {
+            fn next(rows: Self::Rows) -> Self::Rows {
+                let ($($member,)+) = rows;
+                ($($member.wrapping_add(1),)+)
+            }
+
+            #[inline]
+            unsafe fn values(rows: Self::Rows, version: Version) -> Option<Self::Values> {
                 let ($($member,)+) = rows;
                 // SAFETY: passed on to the caller; rows live as long as their columns, which `'a` borrows.
-                Some(($(unsafe { $M::value(&*$member.add(at), version) }?,)+))
+                Some(($(unsafe { $M::value(&*$member, version) }?,)+))
             }
 
             unsafe fn find(self, index: u32, version: Version) -> Option<Self::Values> {
@@ -234,74 +243,76 @@ pub struct Join<'a, K, J: Joined<'a, K>> {
     /// The number of the sparse column that the walk goes through.
     driver: Option<usize>,
     /// The slots that the walk is at, where it has no driver.
-    stretch: Option<Stretch<J::Rows>>,
+    stretch: Stretch<J::Rows>,
     /// The next row of the driver, or the slot where the next stretch begins.
     next: u32,
     /// Where the walk ends.
     end: u32,
+    kind: PhantomData<fn() -> K>,
 }
 
 /// Slots side by side, with the rows of all columns.
 ///
 /// # Invariants
 ///
-/// From `at` to `len` there are slots and rows.
+/// `words` and `rows` are at the slot `index`; from there to `end` there are slots and rows.
 #[derive(Clone, Copy)]
 struct Stretch<R> {
     words: Run,
     rows: R,
-    /// The slot at place 0.
     index: u32,
-    at: usize,
-    len: usize,
+    end: u32,
 }
 
 impl<R: Copy> Stretch<R> {
-    /// The next object that has all values.
+    /// Goes past a slot. Its object, if that is alive and has all values.
+    ///
+    /// # Safety
+    ///
+    /// The stretch is not over, and its columns and the pin last as long as `'a`.
     #[inline]
-    fn next<'a, K, J: Joined<'a, K, Rows = R>>(&mut self) -> Option<(Handle<K>, J::Values)> {
-        while self.at < self.len {
-            let at = self.at;
-            self.at += 1;
-            // SAFETY: by the invariants there is such a slot; the walk keeps its home.
-            let Some(version) = (unsafe { self.words.alive(at) }) else { continue };
-            // SAFETY: by the invariants there are such rows; the object has just been seen alive, under the walk's pin.
-            if let Some(values) = unsafe { J::at(self.rows, at, version) } {
-                return Some((Handle::new(self.index + at as u32, version), values));
-            }
-        }
-        None
+    unsafe fn step<'a, K, J: Joined<'a, K, Rows = R>>(&mut self) -> Option<(Handle<K>, J::Values)> {
+        let (words, rows, index) = (self.words, self.rows, self.index);
+        // INVARIANT: all of them go on by one.
+        (self.words, self.rows, self.index) = (words.next(), J::next(rows), index + 1);
+        // SAFETY: by the invariants there is such a slot; the columns keep it.
+        let version = unsafe { words.alive() }?;
+        // SAFETY: by the invariants there are such rows; the object has just been seen alive, under the walk's pin.
+        let values = unsafe { J::values(rows, version) }?;
+        Some((Handle::new(index, version), values))
     }
 }
 
+/// What a walk yields.
+type Met<'a, K, J> = (Handle<K>, <J as sealed::Joined<'a, K>>::Values);
+
+// These take what they need of a walk one by one. So no call has the walk's address, and a loop can keep it in registers.
 impl<'a, K: Kind, J: Joined<'a, K>> Join<'a, K, J> {
     /// The first stretch from slot `next` on, and where the one after it begins.
     #[inline(never)]
-    fn stretch(columns: J, home: &Home, mut next: u32, end: u32) -> Option<(Stretch<J::Rows>, u32)> {
-        while next < end {
-            let (index, run_end) = (next, run_end(next).min(end));
-            next = run_end;
+    fn stretch(columns: J, home: &Home, mut next: u32, last: u32) -> Option<(Stretch<J::Rows>, u32)> {
+        while next < last {
+            let (index, end) = (next, run_end(next).min(last));
+            next = end;
             if let (Some(words), Some(rows)) = (home.run(index), columns.rows(index)) {
                 // INVARIANT: the stretch ends with the chunks.
-                let len = (run_end - index) as usize;
-                return Some((Stretch { words, rows, index, at: 0, len }, next));
+                return Some((Stretch { words, rows, index, end }, next));
             }
         }
         None
     }
 
+    /// The first object from the driver's row `next` on, and the row after it.
     #[inline(never)]
-    fn drive(&mut self, driver: usize) -> Option<(Handle<K>, J::Values)> {
-        while self.next < self.end {
-            let at = self.next;
-            self.next += 1;
-            let Some((index, version)) = self.columns.sitter(driver, at) else { continue };
-            if !self.home.holds(index, version) {
-                continue;
-            }
+    fn drive(columns: J, home: &Home, driver: usize, mut next: u32, last: u32) -> Option<(Met<'a, K, J>, u32)> {
+        while next < last {
+            let sitter = columns.sitter(driver, next);
+            next += 1;
+            let alive = |(index, version): &(u32, Version)| home.holds(*index, *version);
+            let Some((index, version)) = sitter.filter(alive) else { continue };
             // SAFETY: the object has just been seen alive, under the walk's pin.
-            if let Some(values) = unsafe { self.columns.find(index, version) } {
-                return Some((Handle::new(index, version), values));
+            if let Some(values) = unsafe { columns.find(index, version) } {
+                return Some(((Handle::new(index, version), values), next));
             }
         }
         None
@@ -314,39 +325,41 @@ impl<'a, K: Kind, J: Joined<'a, K>> Iterator for Join<'a, K, J> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(stretch) = &mut self.stretch {
-                if let Some(item) = stretch.next::<K, J>() {
+            while self.stretch.index < self.stretch.end {
+                // SAFETY: it is not over; the walk borrows columns and pin.
+                if let Some(item) = unsafe { self.stretch.step::<K, J>() } {
                     return Some(item);
                 }
-                self.stretch = None;
             }
             if let Some(driver) = self.driver {
-                return self.drive(driver);
+                let (item, next) = Self::drive(self.columns, self.home, driver, self.next, self.end)?;
+                self.next = next;
+                return Some(item);
             }
-            let (stretch, next) = Self::stretch(self.columns, self.home, self.next, self.end)?;
-            self.stretch = Some(stretch);
-            self.next = next;
+            (self.stretch, self.next) = Self::stretch(self.columns, self.home, self.next, self.end)?;
         }
     }
 
     #[inline]
-    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, init: A, mut f: F) -> A {
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(self, init: A, mut f: F) -> A {
+        let Self { columns, home, driver, mut stretch, mut next, end, .. } = self;
         let mut all = init;
         loop {
-            if let Some(mut stretch) = self.stretch.take() {
-                while let Some(item) = stretch.next::<K, J>() {
+            while stretch.index < stretch.end {
+                // SAFETY: it is not over; the walk borrows columns and pin.
+                if let Some(item) = unsafe { stretch.step::<K, J>() } {
                     all = f(all, item);
                 }
             }
-            if let Some(driver) = self.driver {
-                while let Some(item) = self.drive(driver) {
+            if let Some(driver) = driver {
+                while let Some((item, after)) = Self::drive(columns, home, driver, next, end) {
+                    next = after;
                     all = f(all, item);
                 }
                 return all;
             }
-            let Some((stretch, next)) = Self::stretch(self.columns, self.home, self.next, self.end) else { return all };
-            self.stretch = Some(stretch);
-            self.next = next;
+            let Some(found) = Self::stretch(columns, home, next, end) else { return all };
+            (stretch, next) = found;
         }
     }
 }
