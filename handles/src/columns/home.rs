@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::chunks::Erased;
 use crate::columns::list::Columns;
 use crate::slots::Slots;
-use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::version::Version;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::version::{Version, Word};
 
 /// The slots of an arena.
 pub(crate) trait AnySlots: Send + Sync {
@@ -40,9 +40,9 @@ pub(crate) struct Home {
 
 /// The one place where columns read a slot's word.
 #[inline]
-fn load(word: &AtomicU32) -> Version {
+fn load(word: &AtomicU64) -> Word {
     // Acquire: pairs with the Release of `Slots::publish`; what was done with the slot's former objects is seen.
-    Version::from_bits(word.load(Ordering::Acquire))
+    Word::from_bits(word.load(Ordering::Acquire))
 }
 
 impl Home {
@@ -115,7 +115,7 @@ impl Run {
     #[inline]
     pub(crate) unsafe fn alive(self) -> Option<Version> {
         // SAFETY: the caller says so.
-        let version = load(unsafe { &*self.word.cast() });
+        let version = load(unsafe { &*self.word.cast() }).version();
         version.is_live().then_some(version)
     }
 }
