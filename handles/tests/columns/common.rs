@@ -1,7 +1,7 @@
 //! What the tests share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use enodev_handles::{Arena, Density, Domain, Handle, Kind};
 
@@ -75,5 +75,14 @@ impl Drop for OnDrop {
         if let Some(run) = self.0.take() {
             run();
         }
+    }
+}
+
+/// Tells the other threads of a test that it is over, also where it has failed.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -38,8 +38,14 @@ fn rows_of_objects_that_have_left_are_used_again() {
     let column = disks.column::<[u64; 4]>(Density::Sparse);
     set_all(&disks, &column, 500);
     let memory = column.memory();
-    // Most of them are in other slots than those before.
-    (0..20).for_each(|_| set_all(&disks, &column, 500));
+    (0..5).for_each(|_| set_all(&disks, &column, 500));
+    // In other slots than those before: each batch holds its own until it goes.
+    let others: Vec<_> = (0..10_000).map(|n| disks.insert(n, ()).unwrap()).collect();
+    for batch in others.chunks(500) {
+        batch.iter().for_each(|handle| column.set(&disks.domain().pin(), *handle, [1; 4]).unwrap());
+        batch.iter().for_each(|handle| disks.remove(*handle).unwrap());
+        assert_eq!(disks.flush(), 0);
+    }
     assert!(column.memory() < 2 * memory, "{memory} and then {}", column.memory());
 }
 

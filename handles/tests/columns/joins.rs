@@ -7,7 +7,7 @@ use std::thread;
 
 use enodev_handles::{Density, Handle, join};
 
-use crate::common::{DENSITIES, Disk, disks, successor};
+use crate::common::{DENSITIES, Disk, Over, disks, successor};
 
 const ROUNDS: usize = if cfg!(miri) { 3 } else { 200 };
 
@@ -133,6 +133,7 @@ fn walks_race_removals_and_the_use_of_slots_again() {
                     }
                 });
             }
+            let _over = Over(&over);
             start.wait();
             for _ in 0..ROUNDS {
                 let pin = disks.domain().pin();
@@ -147,7 +148,6 @@ fn walks_race_removals_and_the_use_of_slots_again() {
                 met.dedup_by_key(|handle| handle.to_bits() as u32);
                 assert!(met.len() >= stay.len());
             }
-            over.store(true, Ordering::Relaxed);
         });
     }
 }

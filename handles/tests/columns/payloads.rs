@@ -165,7 +165,7 @@ fn a_values_drop_may_use_its_column_and_is_told_that_it_cannot_wait() {
         });
         assert!(column.insert(&disks, sda, value).is_ok());
         disks.remove(sda).unwrap();
-        assert_eq!(answer.recv(), Ok((Err(RemoveError::Leaving), Ok(()))));
+        assert_eq!(answer.try_recv(), Ok((Err(RemoveError::Leaving), Ok(()))));
     }
 }
 

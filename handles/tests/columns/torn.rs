@@ -6,7 +6,7 @@ use std::thread;
 
 use enodev_handles::Plain;
 
-use crate::common::{DENSITIES, disks};
+use crate::common::{DENSITIES, Over, disks};
 
 const ROUNDS: u64 = if cfg!(miri) { 40 } else { 20_000 };
 
@@ -31,6 +31,7 @@ fn no_reader_sees_parts_of_two_values_of_two_setters() {
                     (0..ROUNDS).for_each(|n| column.set(&domain.pin(), sda, whole(2 * n + first)).unwrap());
                 }
             };
+            let _over = Over(&over);
             let setters = [scope.spawn(setter(0)), scope.spawn(setter(1))];
             for _ in 0..2 {
                 scope.spawn(|| {
@@ -42,7 +43,6 @@ fn no_reader_sees_parts_of_two_values_of_two_setters() {
                 });
             }
             setters.into_iter().for_each(|setter| setter.join().unwrap());
-            over.store(true, Ordering::Relaxed);
         });
     }
 }
