@@ -305,6 +305,7 @@ impl<K, S, P> Drop for Arena<K, S, P> {
         // Guards borrow the arena, so those whose addresses are still in cells have been forgotten.
         records::forget(&self.slots.memory());
         let mut panic = FirstPanic::default();
+        self.slots.columns.end(&mut panic);
         let drop_payload = |payload: NonNull<P>| {
             // SAFETY: `self` is borrowed for good, so nobody is inside; the payload is initialised and is not dropped
             // again: `clear` meets each slot once.

@@ -169,6 +169,15 @@ impl<T: Zeroed> Chunks<T> {
         self.get(index).ok_or(Full)
     }
 
+    /// The elements from `index` to the end of its chunk, if that has memory.
+    pub(crate) fn run(&self, index: u32) -> Option<&[T]> {
+        let (chunk, offset) = place(index);
+        let found = self.find_any(index)?;
+        // SAFETY: the chunk has so many elements; see `Found::get`.
+        let elements = unsafe { std::slice::from_raw_parts(found.chunk.as_ptr(), chunk_len(chunk)) };
+        elements.get(offset..)
+    }
+
     /// The elements below `end`, in runs that lie side by side, each with the index of its first. Those that have no memory are
     /// left out.
     pub(crate) fn runs(&self, end: u32) -> impl Iterator<Item = (u32, &[T])> {
@@ -177,11 +186,8 @@ impl<T: Zeroed> Chunks<T> {
             while next < end {
                 let (start, run) = (next, run_end(next).min(end));
                 next = run;
-                if let Some(found) = self.find_any(start) {
-                    // SAFETY: the run starts a chunk and ends with it at the latest; see `Found::get`.
-                    return Some((start, unsafe {
-                        std::slice::from_raw_parts(found.chunk.as_ptr(), (run - start) as usize)
-                    }));
+                if let Some(elements) = self.run(start) {
+                    return Some((start, &elements[..(run - start) as usize]));
                 }
             }
             None

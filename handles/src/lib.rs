@@ -53,6 +53,7 @@ mod quiet;
 mod blocker;
 mod walk;
 mod gate;
+mod columns;
 
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
@@ -82,6 +83,9 @@ mod compile_fail;
 pub use active::Active;
 pub use arena::{Arena, Reservation};
 pub use blocker::{Blocker, Visitor};
+pub use columns::{
+    Bytes, Column, Density, InsertError, Join, Joined, Member, OnceColumn, PayloadColumn, Plain, SetError, join,
+};
 pub use domain::{Domain, Pin};
 pub use erased::{Erased, Shape};
 pub use error::{CloseError, Closed, Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};

@@ -100,13 +100,24 @@ where
         }
     }
 
-    /// Drops the payloads that are left. Afterwards their objects' store parts can still be read.
+    /// Drops what columns hold of the objects.
+    fn leave_columns(&mut self, panic: &mut FirstPanic) {
+        if self.slots.columns.hear_of_leaving() {
+            self.adopt();
+            DROPPING.set(DROPPING.get() + 1);
+            self.slots.columns.left(self.marked.iter(), panic);
+            DROPPING.set(DROPPING.get() - 1);
+        }
+    }
+
+    /// Drops what columns hold of the objects, and the payloads that are left. Afterwards their objects' store parts can still be read.
     ///
     /// # Panics
     ///
     /// With the first panic of a payload's drop, after all have been dropped.
     pub fn drop_payloads(&mut self) {
         let mut panic = FirstPanic::default();
+        self.leave_columns(&mut panic);
         if std::mem::needs_drop::<P>() {
             DROPPING.set(DROPPING.get() + 1);
             while let Some((_, payload)) = self.take() {

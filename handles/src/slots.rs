@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use crate::chunks::{CAPACITY, Chunks, Found, Zeroed};
+use crate::chunks::{CAPACITY, Chunks, Erased, Found, Zeroed};
+use crate::columns::Columns;
 use crate::error::{Full, Stale};
 use crate::fences::Fences;
 use crate::free::{Depot, Shelf};
@@ -121,6 +122,7 @@ pub(crate) struct Slots<S, P> {
     pub(crate) fences: Fences,
     pub(crate) stays: Stays,
     pub(crate) removals: Removals,
+    pub(crate) columns: Columns,
     shelves: [Padded<Mutex<Shelf>>; SHELVES],
     depot: Depot,
     /// Slots in a limbo or with the collector, rather more than fewer while some come or go.
@@ -145,6 +147,7 @@ impl<S, P> Slots<S, P> {
             fences,
             stays: Stays::default(),
             removals: Removals::default(),
+            columns: Columns::default(),
             shelves: std::array::from_fn(|_| Padded::default()),
             depot: Depot::default(),
             garbage: AtomicUsize::new(0),
@@ -307,6 +310,7 @@ impl<S, P> Slots<S, P> {
             // from being reclaimed. Its own payload might panic in turn.
             dropped.unwrap_or_else(std::mem::forget);
         }
+        self.columns.reclaimed(indices);
         self.free(&mut self.shelf().lock(), indices);
     }
 
@@ -335,6 +339,11 @@ impl<S, P> Slots<S, P> {
         let limbo: usize = self.shelves.iter().map(|shelf| shelf.0.lock().limbo.len()).sum();
         // Relaxed: a count for people.
         limbo + self.garbage.load(Ordering::Relaxed)
+    }
+
+    /// The slots for who does not know the types of their parts, and where in each its word is.
+    pub(crate) fn words(&self) -> (Erased, usize) {
+        (self.chunks.erase(), std::mem::offset_of!(Slot<S, P>, word))
     }
 
     /// Where the chunks lie.

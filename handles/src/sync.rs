@@ -29,7 +29,7 @@ use shuttle as checker;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use {
     parking_lot::{Condvar, Mutex, RwLock},
-    std::{hint, sync::atomic, thread_local},
+    std::{hint, sync::atomic, thread, thread_local},
 };
 
 #[cfg(any(loom, shuttle))]
