@@ -61,6 +61,15 @@ pub mod sync;
 #[cfg(not(any(loom, shuttle)))]
 mod sync;
 
+/// What is worth knowing and belongs to no item.
+pub mod docs {
+    #[doc = include_str!("../docs/syscalls.md")]
+    pub mod syscalls {}
+
+    #[doc = include_str!("../docs/orderings.md")]
+    pub mod orderings {}
+}
+
 mod version;
 mod tags;
 mod chunks;

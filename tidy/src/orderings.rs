@@ -3,6 +3,10 @@
 //! The comment begins with the ordering as a label, `Acquire: …`, and stands on the lines of the
 //! operation, or reaches into the six lines above it. An operation with a second ordering for its
 //! failure needs the label of the first only. Test modules are exempt.
+//!
+//! All of them stand in a table, too: see [`table`].
+
+pub mod table;
 
 use crate::source::{closing, is_word, whole_words};
 use crate::{Finding, Source};
@@ -15,28 +19,25 @@ const ORDERINGS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst
 /// What breaks the rule in these files. Those outside `handles/src` are passed over.
 #[must_use]
 pub fn findings(sources: &[Source]) -> Vec<Finding> {
+    sources_in(sources).flat_map(findings_in).collect()
+}
+
+/// The sources that the rule is for.
+fn sources_in(sources: &[Source]) -> impl Iterator<Item = &Source> {
     let inside = || sources.iter().filter(|s| s.path.starts_with(FOLDER));
     let test_files: Vec<String> = inside().flat_map(Source::test_files).collect();
-    let mut findings = Vec::new();
-    for source in inside() {
+    inside().filter(move |source| {
         let is_test = |file: &String| match file.strip_suffix('/') {
             Some(_) => source.path.starts_with(file),
             None => source.path == *file,
         };
-        if !test_files.iter().any(is_test) {
-            findings.extend(findings_in(source));
-        }
-    }
-    findings
+        !test_files.iter().any(is_test)
+    })
 }
 
 fn findings_in(source: &Source) -> Vec<Finding> {
-    let exempt = source.test_lines();
     let mut findings = Vec::new();
     for operation in operations(source) {
-        if exempt.iter().any(|lines| lines.contains(&operation.line)) {
-            continue;
-        }
         let comment = comment_of(source, &operation);
         for ordering in &operation.orderings {
             let label = format!("{ordering}:");
@@ -52,17 +53,21 @@ fn findings_in(source: &Source) -> Vec<Finding> {
 /// A call that takes an ordering.
 struct Operation {
     name: String,
+    /// Where its arguments begin.
+    offset: usize,
     line: usize,
     line_last: usize,
     orderings: Vec<&'static str>,
 }
 
+/// Those of a source, but for its test modules.
 fn operations(source: &Source) -> Vec<Operation> {
     let code = &source.code;
+    let exempt = source.test_lines();
     let mut operations = Vec::new();
     for (open, _) in code.match_indices('(') {
         let name = name_before(code, open);
-        if !is_atomic(name) {
+        if !is_atomic(name) || exempt.iter().any(|lines| lines.contains(&source.line(open))) {
             continue;
         }
         let Some(close) = closing(code, open) else {
@@ -76,6 +81,7 @@ fn operations(source: &Source) -> Vec<Operation> {
         if !orderings.is_empty() {
             operations.push(Operation {
                 name: name.to_owned(),
+                offset: open,
                 line: source.line(open),
                 line_last: source.line(close),
                 orderings,

@@ -17,6 +17,14 @@ fn every_atomic_operation_says_why_its_ordering_is_enough() {
 }
 
 #[test]
+fn every_atomic_operation_stands_in_the_table_of_orderings() {
+    let repo = Repo::here().expect("a repository");
+    let text = repo.text(orderings::table::FILE).expect("a file").unwrap_or_default();
+    let found = orderings::table::findings(&text, &repo.sources().expect("files"));
+    assert!(found.is_empty(), "{}", report(&found));
+}
+
+#[test]
 fn nothing_is_left_for_later_or_switched_off() {
     let sources = Repo::here().expect("a repository").sources().expect("files");
     let found: Vec<_> = sources.iter().flat_map(habits::findings).collect();

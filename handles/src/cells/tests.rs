@@ -20,6 +20,11 @@ pub(crate) fn is_awaited(occupant: &Occupant) -> bool {
     occupant.cell.alarm.load(Ordering::Relaxed) & AWAITED != 0
 }
 
+/// How many leaves of an occupant's cell have been reported.
+pub(crate) fn departures(occupant: &Occupant) -> u32 {
+    occupant.block.lobby.lock().departures[occupant.cell.index as usize]
+}
+
 /// The bits of all alarms of a block, but for those that stay.
 pub(crate) fn alarms(block: &Block) -> u32 {
     block.cells.iter().fold(0, |bits, cell| bits | cell.alarm.load(Ordering::Relaxed) & !FENCED)

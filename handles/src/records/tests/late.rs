@@ -3,7 +3,7 @@
 use super::*;
 
 use crate::arena::Arena;
-use crate::cells::tests::while_unreported;
+use crate::cells::tests::{departures, while_unreported};
 use crate::domain::Domain;
 use crate::handle::Kind;
 
@@ -103,6 +103,37 @@ impl Heir {
     fn enter(&self) {
         self.tell.send(()).unwrap();
         self.entered.recv().unwrap();
+    }
+}
+
+/// A remover raises the alarm when the cell has just been cleared, so that it would be missed by who had looked before that.
+#[test]
+fn a_leave_looks_at_the_alarm_when_it_has_cleared_its_cell() {
+    for way in Way::all() {
+        let place = Place::new();
+        let stop: &'static Stop = Box::leak(Box::default());
+        let ((enters, entered), (tell, told)) = (mpsc::channel(), mpsc::channel());
+        thread::scope(|scope| {
+            let address = place.address();
+            let leaver = scope.spawn(move || {
+                way.prepare();
+                let ticket = way.enter(address);
+                enters.send(()).unwrap();
+                told.recv().unwrap();
+                STOP.set(Some(stop));
+                ticket.leave();
+            });
+            entered.recv().unwrap();
+            let occupant = place.occupants()[0];
+            tell.send(()).unwrap();
+            until(|| stop.is_reached.load(Ordering::SeqCst));
+            assert!(!occupant.is_inside());
+            occupant.raise_alarm();
+            let before = departures(&occupant);
+            stop.is_lifted.store(true, Ordering::SeqCst);
+            leaver.join().unwrap();
+            assert_eq!(departures(&occupant), before + 1, "{way:?}: not reported");
+        });
     }
 }
 
