@@ -14,6 +14,7 @@ use crate::handle::{Handle, Kind};
 use crate::records;
 use crate::slots::Slots;
 use crate::sync::thread_local;
+use crate::waits::Duty;
 
 thread_local! {
     /// How many payloads the calling thread is in the middle of dropping for removals. It must not wait for another thread's
@@ -108,6 +109,8 @@ where
     pub fn drop_payloads(&mut self) {
         let mut panic = FirstPanic::default();
         if std::mem::needs_drop::<P>() {
+            let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
+            let _duty = Duty::begin(self.marked.iter().filter_map(address));
             DROPPING.set(DROPPING.get() + 1);
             while let Some((_, payload)) = self.take() {
                 panic.catch(|| drop(payload));
