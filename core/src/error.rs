@@ -45,9 +45,6 @@ pub enum Error {
     /// removal was given up. `EBUSY`.
     #[error("the object is leaving")]
     Leaving,
-    /// Those inside wait for the caller, each or through others. The object goes on leaving. `EDEADLK`.
-    #[error("the caller would wait for itself")]
-    Deadlock,
     /// The barrier that a removal depends on is refused by the system. The object is leaving and stays so. `EPERM`.
     #[error("the system refuses the memory barrier")]
     Barrier,

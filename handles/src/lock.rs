@@ -46,7 +46,11 @@ impl RawLock {
     pub(crate) fn try_lock(&self) -> bool {
         let record = records::current();
         let is_taken = self.take(record.number());
-        if is_taken { record.hold() } else { records::release_transient() }
+        if is_taken {
+            record.hold()
+        } else {
+            records::release_transient()
+        }
         is_taken
     }
 
