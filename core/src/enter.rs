@@ -25,13 +25,13 @@ impl Store {
 
     /// Enters an object whose payload is exclusive, as a `U`; waits while another thread is inside.
     ///
-    /// Who waits is not inside this object, and delays no removal of it. It may be inside another: two threads that each are
-    /// inside one of two exclusive objects and want the other wait for ever, as with any two locks.
+    /// Who waits is not inside this object, and delays no removal of it. It may be inside another.
     ///
     /// # Errors
     ///
     /// `ENODEV`, also where the object leaves while this waits; [`Error::WrongType`]; [`Error::Inside`] where the caller
-    /// itself is inside and would wait for itself.
+    /// itself is inside and would wait for itself; [`Error::Deadlock`] where whoever is inside waits for the caller, as of two
+    /// threads that each are inside one of two exclusive objects and want the other: the one that comes last is told.
     pub fn enter_mut<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<ActiveMut<'_, U>> {
         self.lock(object.kobject())?.try_map(Guarded::see).map_err(|_| Error::WrongType)
     }
@@ -46,7 +46,7 @@ impl Store {
         if self.tree.nodes.is_inside(object) {
             return Err(Error::Inside);
         }
-        lock.acquire();
+        lock.acquire()?;
         // The same incarnation has the same lock.
         exclusive()?.lock_with(lock).map_err(|_| Error::WrongType)
     }

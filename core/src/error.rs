@@ -1,5 +1,5 @@
 use enodev_attrs::{DefineError, Errno, InvalidName};
-use enodev_handles::{DomainError, Full, RemoveError, Stale};
+use enodev_handles::{Deadlock, DomainError, Full, RemoveError, Stale};
 use thiserror::Error;
 
 /// Why an operation on the store failed. It has left no trace, unless the variant says otherwise.
@@ -37,13 +37,14 @@ pub enum Error {
     /// The caller is inside the object: it would wait for itself. `EDEADLK`.
     #[error("the caller is inside the object")]
     Inside,
+    /// Those for whom the caller would wait wait, each or through others, for the caller. Of those who close such a circle one
+    /// is told. An object that was to be removed is leaving and stays so; else nothing has changed. `EDEADLK`.
+    #[error("the caller would wait for itself")]
+    Deadlock,
     /// The object is leaving, and the caller cannot wait for that: it is inside an object, or in a payload's drop; or the
     /// removal was given up. `EBUSY`.
     #[error("the object is leaving")]
     Leaving,
-    /// Those inside wait for the caller, each or through others. The object goes on leaving. `EDEADLK`.
-    #[error("the caller would wait for itself")]
-    Deadlock,
     /// The barrier that a removal depends on is refused by the system. The object is leaving and stays so. `EPERM`.
     #[error("the system refuses the memory barrier")]
     Barrier,
@@ -94,6 +95,12 @@ impl From<Error> for std::io::Error {
 impl From<Stale> for Error {
     fn from(stale: Stale) -> Self {
         Self::Errno(stale.into())
+    }
+}
+
+impl From<Deadlock> for Error {
+    fn from(_: Deadlock) -> Self {
+        Self::Deadlock
     }
 }
 

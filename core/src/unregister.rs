@@ -147,7 +147,7 @@ impl Tree {
             return Ok(Removal::Begun(ours));
         }
         // Children before parents, also where another thread has the children.
-        others.into_iter().try_for_each(|other| self.nodes.join(other))?;
+        others.into_iter().try_for_each(|other| leaving.join(&self.nodes, other))?;
         let quiet = leaving.drain().map_err(|(_, error)| error)?;
         Ok(Removal::Done(self.finish(quiet)))
     }

@@ -123,13 +123,11 @@ impl<'w> Open<'w> {
         let is_free = !self.world.model().is_locked(stamp);
         let (locked, is_right) = match how % 4 {
             0 => (guard.map(Payload::locked).try_lock(), is_free),
-            // Its own lock, waited for outside; or not, since that would take for ever.
+            // Its own lock, waited for outside; refused where this thread itself holds it, which would take for ever.
             1 => {
                 let mut lock = guard.locked().lock();
                 drop(guard);
-                if is_free {
-                    lock.acquire();
-                }
+                self.world.same(|| format!("acquire {handle:?}"), lock.acquire().is_ok(), is_free);
                 let Some((_, guard)) = self.guard(handle) else { return };
                 (guard.map(Payload::locked).lock_with(lock), is_free)
             }
@@ -139,7 +137,7 @@ impl<'w> Open<'w> {
             }
             _ => {
                 let mut lock = Exclusive::new(()).lock();
-                lock.acquire();
+                self.world.same(|| "acquire".into(), lock.acquire(), Ok(()));
                 (guard.map(Payload::locked).lock_with(lock), false)
             }
         };

@@ -127,6 +127,8 @@ macro_rules! plainly_const {
     };
 }
 
+pub(crate) use plainly_const;
+
 impl Block {
     plainly_const! {
         pub(crate) fn new(owner: u32, alarm: u32) -> Self {

@@ -8,7 +8,7 @@ use crate::error::RemoveError;
 use crate::fences::Fences;
 use crate::owned::Stays;
 use crate::records;
-use crate::waits;
+use crate::waits::{self, Duty};
 
 /// How often a drain looks at the cells before it goes to sleep: some two microseconds, the length of an ordinary
 /// visit. Sleeping and being woken costs more than that.
@@ -76,6 +76,7 @@ impl Marked<'_> {
     fn sleep(&self, inside: &[Occupant], deadline: Option<Instant>) -> Result<(), RemoveError> {
         let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
         self.fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
+        let _duty = Duty::begin(self.addresses.iter().copied());
         let _waiting = waits::for_occupants(records::own_number(), inside)?;
         let has_left = |(occupant, report): (&Occupant, u32)| occupant.wait(report, deadline);
         if inside.iter().zip(raised).all(has_left) { Ok(()) } else { Err(RemoveError::TimedOut) }

@@ -8,10 +8,9 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use parking_lot::RawMutex;
-use parking_lot::lock_api::RawMutex as _;
-
 use crate::active::Active;
+use crate::error::Deadlock;
+use crate::lock::RawLock;
 use crate::records::Ticket;
 
 /// A payload, or a part of one, that is entered by one thread at a time.
@@ -20,7 +19,7 @@ use crate::records::Ticket;
 /// [`Active`] can only *try* the lock ([`Active::try_lock`]). Who has to wait leaves the object, waits
 /// on the [`Lock`], which outlives the payload, and enters anew with it ([`Active::lock_with`]).
 pub struct Exclusive<T: ?Sized> {
-    lock: Arc<RawMutex>,
+    lock: Arc<RawLock>,
     value: UnsafeCell<T>,
 }
 
@@ -31,7 +30,7 @@ unsafe impl<T: ?Sized + Send> Sync for Exclusive<T> {}
 impl<T> Exclusive<T> {
     /// Wraps a value.
     pub fn new(value: T) -> Self {
-        Self { lock: Arc::new(RawMutex::INIT), value: UnsafeCell::new(value) }
+        Self { lock: Arc::new(RawLock::new()), value: UnsafeCell::new(value) }
     }
 
     /// The value, once its object has left.
@@ -55,19 +54,25 @@ impl<T: ?Sized> fmt::Debug for Exclusive<T> {
 
 /// The lock of an [`Exclusive`], held or not, apart from what it guards. Given up when dropped, on the thread that took it.
 pub struct Lock {
-    raw: Arc<RawMutex>,
+    raw: Arc<RawLock>,
     held: bool,
-    /// Not `Send`: the lock wants to be given up where it was taken.
+    /// Not `Send`: the lock holds the number of the thread that took it.
     not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
 }
 
 impl Lock {
-    /// Waits until the lock is this one's. To be called outside any object.
-    pub fn acquire(&mut self) {
+    /// Waits until the lock is this one's. To be called outside the object that it is of.
+    ///
+    /// # Errors
+    ///
+    /// [`Deadlock`] if the caller would wait for itself: it holds the lock otherwise, or the holder waits for the caller, through
+    /// any number of others. Of those who close such a circle one is told.
+    pub fn acquire(&mut self) -> Result<(), Deadlock> {
         if !self.held {
-            self.raw.lock();
+            self.raw.lock()?;
             self.held = true;
         }
+        Ok(())
     }
 }
 
@@ -124,7 +129,7 @@ impl<'a, T: ?Sized> Active<'a, Exclusive<T>> {
 /// Those of [`Active`]; and this holds `lock`, which is the lock of the `Exclusive` that `value` points into.
 pub struct ActiveMut<'a, T: ?Sized> {
     value: NonNull<T>,
-    lock: NonNull<RawMutex>,
+    lock: NonNull<RawLock>,
     ticket: Ticket,
     arena: PhantomData<&'a mut T>,
 }
@@ -133,7 +138,7 @@ impl<'a, T: ?Sized> ActiveMut<'a, T> {
     /// # Safety
     ///
     /// `lock` is the lock of the `Exclusive`, and the caller holds it.
-    unsafe fn new(active: Active<'a, Exclusive<T>>, lock: NonNull<RawMutex>) -> Self {
+    unsafe fn new(active: Active<'a, Exclusive<T>>, lock: NonNull<RawLock>) -> Self {
         let (exclusive, ticket) = active.into_parts();
         // SAFETY: the invariants of `Active` hold as long as the ticket is kept.
         let value = unsafe { exclusive.as_ref() }.value.get();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use crate::arena::Arena;
 use crate::batch::Batch;
 use crate::blocker::Blocker;
 use crate::domain::Domain;
@@ -19,6 +20,7 @@ use crate::quiet::{Quiet, take_over};
 use crate::records;
 use crate::slots::Slots;
 use crate::version::Version;
+use crate::waits::Duty;
 
 /// Objects that are being removed together: first all are marked, then those inside are waited for, once.
 ///
@@ -78,6 +80,17 @@ where
         }
         self.marked.push((index, version));
         Ok(())
+    }
+
+    /// As [`Arena::join`](crate::Arena::join), where these objects are not to go on before that: for a parent whose child another
+    /// thread removes. Who waits for these waits for that removal, too.
+    ///
+    /// # Errors
+    ///
+    /// As `Arena::join`.
+    pub fn join(&self, arena: &Arena<K, S, P>, handle: Handle<K>) -> Result<(), RemoveError> {
+        let _duty = Duty::begin(self.addresses().into_iter());
+        arena.join(handle)
     }
 
     /// How many objects are marked.

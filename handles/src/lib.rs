@@ -46,6 +46,7 @@ mod session;
 mod owned;
 mod exclusive;
 mod erased;
+mod exclusion;
 mod label;
 mod removal;
 mod leaving;
@@ -83,6 +84,7 @@ mod removals;
 mod bell;
 mod drain;
 mod waits;
+mod lock;
 mod participants;
 mod garbage;
 
@@ -98,6 +100,7 @@ pub use columns::{
 pub use domain::{Domain, Pin};
 pub use erased::{Erased, Shape};
 pub use error::{CloseError, Closed, Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
+pub use exclusion::{Exclusion, ExclusionGuard};
 pub use exclusive::{ActiveMut, Exclusive, Lock};
 pub use fences::Strategy;
 pub use garbage::{Garbage, PinnedThread};

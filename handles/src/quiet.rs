@@ -14,6 +14,7 @@ use crate::handle::{Handle, Kind};
 use crate::records;
 use crate::slots::Slots;
 use crate::sync::thread_local;
+use crate::waits::Duty;
 
 thread_local! {
     /// How many payloads the calling thread is in the middle of dropping for removals. It must not wait for another thread's
@@ -119,6 +120,8 @@ where
         let mut panic = FirstPanic::default();
         self.leave_columns(&mut panic);
         if std::mem::needs_drop::<P>() {
+            let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
+            let _duty = Duty::begin(self.marked.iter().filter_map(address));
             DROPPING.set(DROPPING.get() + 1);
             while let Some((_, payload)) = self.take() {
                 panic.catch(|| drop(payload));

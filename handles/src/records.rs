@@ -2,7 +2,7 @@
 //!
 //! Every thread that enters objects owns a record: a chain of blocks of cells (see `cells`). Records serve all domains of
 //! the process. A record is never freed. Its owner, and nobody else, gives it back for another thread to use, as it ends and
-//! with all cells empty: so a leave is over, report and all, before another thread uses the cell. One with a guard in it that
+//! with all cells empty and no lock held: so a leave is over, report and all, before another thread uses the cell. One with a guard in it that
 //! never goes stays among the live ones for ever, and drains go on seeing it.
 //!
 //! A record is *unfenced* once its owner enters without a fence: then a removal must issue the barrier before it looks. A
@@ -40,6 +40,8 @@ pub(crate) struct Record {
     entered: AtomicU32,
     /// The owner's thread-local destructors are running: it gives the record back with the last guard.
     transient: AtomicBool,
+    /// How many locks the owner holds: as long as it does, the record is its own.
+    held: AtomicU32,
     owner: Mutex<Option<Owner>>,
 }
 
@@ -65,6 +67,7 @@ impl Record {
             unfenced: AtomicBool::new(false),
             entered: AtomicU32::new(0),
             transient: AtomicBool::new(false),
+            held: AtomicU32::new(0),
             owner: Mutex::new(None),
         }
     }
@@ -144,8 +147,19 @@ impl Record {
         cells.filter(move |cell| Some(cell.own_address()).filter(|address| *address != 0).is_some_and(&is_one))
     }
 
+    /// Whether its owner, which asks, is inside no object and holds no lock.
     fn is_empty(&'static self) -> bool {
-        self.first.chain().all(Block::is_empty)
+        // Relaxed: the owner's own store.
+        self.held.load(Ordering::Relaxed) == 0 && self.first.chain().all(Block::is_empty)
+    }
+
+    /// Notes that the owner, which calls this, holds one more lock.
+    #[inline]
+    pub(crate) fn hold(&self) {
+        // Relaxed: the owner's own, as below.
+        let held = self.held.load(Ordering::Relaxed);
+        // Relaxed: read and written by the owner only, until the registry's lock hands the record on.
+        self.held.store(held + 1, Ordering::Relaxed);
     }
 
     fn set_transient(&'static self, transient: bool) {
@@ -194,7 +208,7 @@ impl Registry {
         record
     }
 
-    /// Takes a record back. Called by its owner, with all cells empty.
+    /// Takes a record back. Called by its owner, with all cells empty and no lock held.
     fn release(&mut self, record: &'static Record) {
         // Relaxed: the registry's lock hands it on.
         record.entered.store(0, Ordering::Relaxed);
@@ -424,6 +438,20 @@ pub(crate) fn release_transient() {
     }
 }
 
+/// Notes that the calling thread holds one lock less.
+#[inline]
+pub(crate) fn let_go() {
+    let Some(record) = CURRENT.get() else { return };
+    // Relaxed: the owner's own, as in `hold`.
+    let held = record.held.load(Ordering::Relaxed);
+    // Relaxed: as above.
+    record.held.store(held.saturating_sub(1), Ordering::Relaxed);
+    // Relaxed: set by this thread.
+    if record.transient.load(Ordering::Relaxed) {
+        release_transient();
+    }
+}
+
 /// A removal that goes on as the calling thread leaves the last of some objects.
 struct Pending {
     /// Sorted.
@@ -441,6 +469,11 @@ pub(crate) fn defer(addresses: Vec<usize>, run: Box<dyn FnOnce()>) -> bool {
         cells.iter().for_each(|cell| cell.set(DEFERRED));
     }
     noted.is_ok()
+}
+
+/// Adds the objects whose removal goes on as the calling thread leaves.
+pub(crate) fn deferred(addresses: &mut Vec<usize>) {
+    let _ = PENDING.try_with(|pending| pending.borrow().iter().for_each(|one| addresses.extend(&one.addresses)));
 }
 
 /// Runs what waited for a leave that has just been made.

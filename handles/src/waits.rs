@@ -5,16 +5,24 @@
 //!
 //! What a sleeper waits for may be over before the sleeper knows. So each wait is asked anew, whenever somebody looks, whom it
 //! is for. What a sleeper did before it slept is known to whoever holds the lock, and what the looker did is known to
-//! itself: a circle that is found is there.
+//! itself: a circle that is found is there. That holds for numbers too, although the records that they belong to are used again:
+//! who is inside an object or holds a lock keeps its record, and a removal is waited for through those who have a duty to
+//! end it (see [`Duty`]), never through the number in the slot's word, which is of whoever had it last in his hands.
+//!
+//! Whom a wait is for changes only to somebody who is awake: who takes a lock, goes on with a removal. He looks in turn before
+//! he sleeps. So it is enough that those look who fall asleep, and a circle is found as it closes. A deadline changes
+//! nothing of this: until it has come, who waits with one waits like any other.
 
 #![expect(unsafe_code, reason = "sleepers lend what they wait for")]
 
+use std::cell::RefCell;
 use std::ptr::NonNull;
 
 use crate::cells::Occupant;
 use crate::error::{Deadlock, RemoveError};
+use crate::records;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Mutex, process_static};
+use crate::sync::{Mutex, process_static, thread_local};
 use crate::version::{Version, Word};
 
 /// What a thread waits for.
@@ -22,31 +30,41 @@ use crate::version::{Version, Word};
 pub(crate) enum On {
     /// That these leave.
     Occupants(Vec<Occupant>),
-    /// The end of a removal of the incarnation.
+    /// The end of a removal of the incarnation, in the slot with this word.
     Removal(NonNull<AtomicU64>, Version),
     /// A lock whose word holds its holder's number.
     Lock(NonNull<AtomicU32>),
 }
 
+/// Somebody who waits.
+#[derive(Debug)]
+struct Wait {
+    thread: u32,
+    on: On,
+    /// The slots whose removals do not end before this wait does.
+    duties: Vec<usize>,
+}
+
 // SAFETY: the pointers are followed under the lock of `WAITS` only, where the thread that lends them is in `begin` or holds
 // its `Waiting`.
-unsafe impl Send for On {}
+unsafe impl Send for Wait {}
 
-impl On {
+impl Wait {
     /// Calls `on` with the number of each thread that the wait is for now.
-    fn each(&self, mut on: impl FnMut(u32)) {
-        match self {
-            Self::Occupants(occupants) => occupants.iter().filter(|o| o.is_inside()).for_each(|o| on(o.thread())),
-            Self::Removal(word, version) => {
+    fn each(&self, waits: &[Self], mut on: impl FnMut(u32)) {
+        match &self.on {
+            On::Occupants(occupants) => occupants.iter().filter(|o| o.is_inside()).for_each(|o| on(o.thread())),
+            On::Removal(slot, version) => {
                 // SAFETY: see `Send`.
-                let word = unsafe { word.as_ref() };
+                let word = unsafe { slot.as_ref() };
                 // Acquire: pairs with the AcqRel of whoever changed the word last.
                 let word = Word::from_bits(word.load(Ordering::Acquire));
                 if word.version() == version.leaving() && !word.is_given_up() {
-                    on(word.remover());
+                    let address = slot.addr().get();
+                    waits.iter().filter(|wait| wait.duties.contains(&address)).for_each(|wait| on(wait.thread));
                 }
             }
-            Self::Lock(word) => {
+            On::Lock(word) => {
                 // SAFETY: see `Send`.
                 let word = unsafe { word.as_ref() };
                 // Acquire: pairs with the Release of the holder's predecessor; a holder that sleeps stored it before.
@@ -60,7 +78,7 @@ impl On {
 pub(crate) const HOLDER: u32 = u32::MAX >> 1;
 
 process_static! {
-    static WAITS: Mutex<Vec<(u32, On)>> = Mutex::new(Vec::new());
+    static WAITS: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
 }
 
 /// Notes that the thread with this number waits for those who are inside.
@@ -75,29 +93,34 @@ pub(crate) fn for_occupants(thread: u32, occupants: &[Occupant]) -> Result<Waiti
 ///
 /// What `on` points to lives until the `Waiting` is dropped, which is not forgotten.
 pub(crate) unsafe fn begin(thread: u32, on: On) -> Result<Waiting, Deadlock> {
+    let wait = Wait { thread, on, duties: duties() };
     let mut waits = WAITS.lock();
-    if closes_circle(&waits, thread, &on) {
+    waits.push(wait);
+    if closes_circle(&waits, thread) {
+        waits.pop();
         return Err(Deadlock);
     }
-    waits.push((thread, on));
     Ok(Waiting { thread })
 }
 
-fn closes_circle(waits: &[(u32, On)], thread: u32, on: &On) -> bool {
-    let (mut met, mut next) = (Vec::new(), 0);
-    let meet = |met: &mut Vec<u32>, on: &On| {
-        on.each(|other| {
-            if !met.contains(&other) {
-                met.push(other);
-            }
-        });
-    };
-    meet(&mut met, on);
-    while let Some(&other) = met.get(next) {
-        waits.iter().filter(|(sleeper, _)| *sleeper == other).for_each(|(_, on)| meet(&mut met, on));
-        next += 1;
+/// Whether the thread waits for itself.
+fn closes_circle(waits: &[Wait], thread: u32) -> bool {
+    let (mut met, mut next) = (Vec::new(), Some(thread));
+    for at in 0.. {
+        let Some(waiter) = next else { return false };
+        for wait in waits.iter().filter(|wait| wait.thread == waiter) {
+            wait.each(waits, |other| {
+                if !met.contains(&other) {
+                    met.push(other);
+                }
+            });
+        }
+        if met.contains(&thread) {
+            return true;
+        }
+        next = met.get(at).copied();
     }
-    met.contains(&thread)
+    false
 }
 
 /// A thread waits, until this is dropped.
@@ -109,8 +132,48 @@ pub(crate) struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut waits = WAITS.lock();
-        if let Some(at) = waits.iter().rposition(|(thread, _)| *thread == self.thread) {
+        if let Some(at) = waits.iter().rposition(|wait| wait.thread == self.thread) {
             waits.remove(at);
         }
     }
+}
+
+thread_local! {
+    /// The slots of the calling thread's duties, the innermost duty's last.
+    static DUTIES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Removals that the calling thread has to end, until this is dropped: it has them in its hands, so that they cannot go on
+/// elsewhere, and does nothing else before. Who waits for one of them waits for the thread, whatever that waits for meanwhile.
+#[derive(Debug)]
+pub(crate) struct Duty {
+    /// How many slots there were before.
+    before: usize,
+}
+
+impl Duty {
+    /// A duty to end the removals of the objects in these slots. Duties end in the order opposite to that in which they began.
+    pub(crate) fn begin(addresses: impl Iterator<Item = usize>) -> Self {
+        // A thread that ends has none; circles through it are missed.
+        let before = DUTIES.try_with(|duties| {
+            let mut duties = duties.borrow_mut();
+            let before = duties.len();
+            duties.extend(addresses);
+            before
+        });
+        Self { before: before.unwrap_or(0) }
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        let _ = DUTIES.try_with(|duties| duties.borrow_mut().truncate(self.before));
+    }
+}
+
+/// The slots of all removals that do not end before the calling thread goes on.
+fn duties() -> Vec<usize> {
+    let mut all = DUTIES.try_with(|duties| duties.borrow().clone()).unwrap_or_default();
+    records::deferred(&mut all);
+    all
 }

@@ -277,7 +277,7 @@ mod tests {
         let disk = arena.insert((), Exclusive::new(7)).unwrap();
         let mut lock = arena.enter(disk).unwrap().lock();
         drop(arena);
-        lock.acquire();
+        assert_eq!(lock.acquire(), Ok(()));
     }
 
     /// A removal goes on where another thread takes it up: marked here, drained there, and the payload taken back here.

@@ -71,7 +71,7 @@ fn wait_for_others(aside: &Aside, arena: &Arc<Disks>, handles: &[Handle<Disk>]) 
         *writes.unwrap() += 1;
     });
     let mut lock = arena.enter(locked).unwrap().writes.lock();
-    lock.acquire();
+    lock.acquire().unwrap();
     let writes = arena.enter(locked).unwrap().map(|disk| &disk.writes).lock_with(lock);
     assert_eq!(*writes.unwrap(), 1);
 }

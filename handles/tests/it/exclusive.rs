@@ -52,7 +52,7 @@ fn those_who_wait_outside_get_in_one_at_a_time() {
                 let counter = arena.enter(handle).unwrap().try_lock().unwrap_or_else(|refused| {
                     let mut lock = refused.lock();
                     drop(refused);
-                    lock.acquire();
+                    lock.acquire().unwrap();
                     waited.fetch_add(1, Ordering::Relaxed);
                     arena.enter(handle).unwrap().lock_with(lock).unwrap()
                 });
@@ -75,15 +75,15 @@ fn a_lock_opens_only_its_own_object() {
     assert!(arena.enter(handle).unwrap().lock_with(not_held).is_err());
 
     let mut foreign = lock_of(&arena, other).unwrap();
-    foreign.acquire();
-    foreign.acquire();
+    foreign.acquire().unwrap();
+    foreign.acquire().unwrap();
     assert!(arena.enter(other).unwrap().try_lock().is_err());
     assert!(arena.enter(handle).unwrap().lock_with(foreign).is_err());
     assert_eq!(arena.enter(other).unwrap().try_lock().unwrap().get(), 2);
     assert_eq!(arena.enter(handle).unwrap().try_lock().unwrap().get(), 1);
 
     let mut own = lock_of(&arena, handle).unwrap();
-    own.acquire();
+    own.acquire().unwrap();
     let entered = arena.enter(handle).unwrap().lock_with(own).unwrap();
     assert!(arena.enter(handle).unwrap().try_lock().is_err());
     drop(entered);
@@ -98,12 +98,12 @@ fn a_removal_does_not_wait_for_those_who_wait_for_the_lock() {
         let arena: Counters = disks(strategy);
         let handle = counter(&arena, 5);
         let mut held = lock_of(&arena, handle).unwrap();
-        held.acquire();
+        held.acquire().unwrap();
         let (waiting, removed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let wait = || {
             let mut lock = lock_of(&arena, handle).unwrap();
             waiting.fetch_add(1, Ordering::SeqCst);
-            lock.acquire();
+            lock.acquire().unwrap();
             assert!(removed.load(Ordering::SeqCst));
             assert!(matches!(arena.enter(handle), Err(Stale)));
         };
