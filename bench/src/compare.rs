@@ -32,6 +32,7 @@ mod row;
 mod get;
 mod churn;
 mod remove;
+mod join;
 mod contenders;
 mod table;
 

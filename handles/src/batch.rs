@@ -9,6 +9,10 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    pub(crate) const fn one(object: (u32, Version)) -> Self {
+        Self { first: Some(object), rest: Vec::new() }
+    }
+
     pub(crate) fn push(&mut self, object: (u32, Version)) {
         if self.first.is_none() { self.first = Some(object) } else { self.rest.push(object) }
     }

@@ -206,6 +206,15 @@ impl Block {
         self.cells.iter().all(Cell::is_free) && !self.is_reserved()
     }
 
+    /// Whether somebody in the block is inside an object that `is_one` answers true for.
+    pub(crate) fn holds(&self, is_one: impl Fn(usize) -> bool) -> bool {
+        self.cells.iter().any(|cell| {
+            // Acquire: pairs with the Release of `leave`, as in `occupants`.
+            let content = cell.address.load(Ordering::Acquire);
+            content != 0 && is_one(content & !LABELLED)
+        })
+    }
+
     /// Those in the block who are inside an object that `is_one` answers true for.
     pub(crate) fn occupants(&'static self, is_one: impl Fn(usize) -> bool, found: &mut Vec<Occupant>) {
         for cell in &self.cells {

@@ -7,7 +7,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use crate::error::{DomainError, KindTaken};
+use crate::error::{DomainError, KindTaken, RemoveError};
 use crate::fences::{self, Fences, Strategy};
 use crate::garbage::{Garbage, PinnedThread, Waiting};
 use crate::participants::{Participants, Pinned};
@@ -108,6 +108,32 @@ impl Domain {
     /// Whether the calling thread holds a pin of this domain.
     pub fn is_pinned(&self) -> bool {
         self.shared.participants.is_pinned()
+    }
+
+    /// Issues the memory barrier of a removal, alone: what a removal pays at most twice, however many objects leave with it.
+    ///
+    /// A removal does not issue it where no other thread has entered objects often. It is lent so that its price can be
+    /// measured; the caller needs it for nothing.
+    ///
+    /// ```
+    /// let domain = enodev_handles::Domain::new()?;
+    /// let start = std::time::Instant::now();
+    /// domain.barrier()?;
+    /// println!("a removal pays {:?} at most twice", start.elapsed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RemoveError::Barrier`], as a removal's.
+    pub fn barrier(&self) -> Result<(), RemoveError> {
+        match self.shared.fences {
+            Fences::Asymmetric => fences::barrier(),
+            Fences::Symmetric => {
+                fences::full();
+                Ok(())
+            }
+        }
     }
 
     /// So many objects may wait for an epoch before removals help: one that hands over a batch while more are waiting

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::cells::Occupant;
 use crate::error::RemoveError;
-use crate::fences::Fences;
+use crate::fences::{self, Fences};
 use crate::owned::Stays;
 use crate::records;
 use crate::waits::{self, Duty};
@@ -31,6 +31,9 @@ pub(crate) struct Seen {
     pub(crate) occupant: Occupant,
     pub(crate) since: Instant,
 }
+
+/// What a look has found: nobody, or who was inside. That may be nobody, too, where there are owned references.
+pub(crate) type Looked = Result<Option<Vec<Occupant>>, RemoveError>;
 
 impl Marked<'_> {
     fn is_one(&self, address: usize) -> bool {
@@ -63,8 +66,29 @@ impl Marked<'_> {
         note: impl FnOnce(&[Occupant]),
         fenced: impl FnOnce(),
     ) -> Result<(), RemoveError> {
-        let inside = self.occupants()?;
+        match self.look(fenced)? {
+            None => Ok(()),
+            Some(inside) => self.wait(inside, deadline, note),
+        }
+    }
+
+    /// The first half of a drain.
+    #[inline]
+    pub(crate) fn look(&self, fenced: impl FnOnce()) -> Looked {
+        fences::full();
+        let is_plain = records::are_elsewhere(|address| self.is_one(address));
+        let inside = if is_plain { Vec::new() } else { self.occupants()? };
         fenced();
+        Ok(if inside.is_empty() && self.stays.is_none() { None } else { Some(inside) })
+    }
+
+    /// The second half, where the first has found somebody.
+    pub(crate) fn wait(
+        &self,
+        inside: Vec<Occupant>,
+        deadline: Option<Instant>,
+        note: impl FnOnce(&[Occupant]),
+    ) -> Result<(), RemoveError> {
         let inside = those_who_stay(inside);
         if !inside.is_empty() {
             note(&inside);

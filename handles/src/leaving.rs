@@ -11,14 +11,15 @@ use std::time::Instant;
 use crate::arena::Arena;
 use crate::batch::Batch;
 use crate::blocker::Blocker;
+use crate::cells::Occupant;
 use crate::domain::Domain;
-use crate::drain::{Marked, Seen};
+use crate::drain::{Looked, Marked, Seen};
 use crate::error::{RemoveError, Stale};
 use crate::fences;
 use crate::handle::{Handle, Kind};
 use crate::quiet::{Quiet, take_over};
 use crate::records;
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 use crate::version::Version;
 use crate::waits::Duty;
 
@@ -233,6 +234,14 @@ where
         Ok(self.into_quiet())
     }
 
+    /// As [`drain`](Self::drain), where the caller has looked and found somebody.
+    fn wait(mut self, inside: Vec<Occupant>) -> Finished<'a, K, S, P> {
+        match self.with_marked(|marked, seen| marked.wait(inside, None, |inside| crate::drain::note(seen, inside))) {
+            Ok(()) => Ok(self.into_quiet()),
+            Err(error) => Err((self, error)),
+        }
+    }
+
     /// The calling thread is to go on with the removal.
     fn check(&mut self) -> Result<(), RemoveError> {
         if self.domain.is_pinned() {
@@ -256,6 +265,44 @@ where
         // SAFETY: the caller has drained them; nothing is left in `self`.
         unsafe { Quiet::new(self.slots, self.domain, marked, self.remover) }
     }
+}
+
+/// Goes on with the removal of one object that the caller has marked, with the number `remover`. It is not inside, nor pinned.
+///
+/// Where nobody is in the way, this is all there is to a removal: so it makes no [`Leaving`] until somebody is.
+#[inline]
+pub(crate) fn take_one<K, S, P>(
+    arena: &Arena<K, S, P>,
+    slot: &Slot<S, P>,
+    object: (u32, Version),
+    remover: u32,
+) -> Result<P, RemoveError>
+where
+    K: Kind,
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    let (slots, domain) = (&arena.slots, &arena.domain);
+    let marked = Marked { addresses: &[slot.address()], fences: slots.fences, stays: &slots.stays };
+    match marked.look(|| slots.removals.bell.marked()) {
+        Ok(None) => {
+            // SAFETY: the object has been marked by the caller, and then nobody was inside.
+            let mut quiet: Quiet<'_, K, S, P> = unsafe { Quiet::new(slots, domain, Batch::one(object), remover) };
+            quiet.take_only()
+        }
+        looked => wait_for_one(Leaving::<K, S, P>::of(slots, domain, &[object]), looked),
+    }
+}
+
+/// The rest of it. What fails is given up as it is dropped.
+#[cold]
+fn wait_for_one<K, S, P>(leaving: Leaving<'_, K, S, P>, looked: Looked) -> Result<P, RemoveError>
+where
+    K: Kind,
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    leaving.wait(looked?.unwrap_or_default()).map_err(|(_, error)| error)?.take_only()
 }
 
 fn is_inside(addresses: &[usize]) -> bool {

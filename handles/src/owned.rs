@@ -81,7 +81,7 @@ impl Stays {
         orphan
     }
 
-    fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         // Acquire: pairs with the Release of `end`.
         self.count.load(Ordering::Acquire) == 0
     }

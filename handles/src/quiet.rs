@@ -10,6 +10,7 @@ use std::thread;
 use crate::arena::retire;
 use crate::batch::Batch;
 use crate::domain::Domain;
+use crate::error::{RemoveError, Stale};
 use crate::handle::{Handle, Kind};
 use crate::records;
 use crate::slots::Slots;
@@ -75,6 +76,12 @@ where
         // left or will be made. By the invariant it is initialised; `taken` has moved past it.
         let payload = unsafe { slot.payload().read() };
         Some((Handle::new(index, version), payload))
+    }
+
+    /// The payload, where there is one object.
+    #[inline]
+    pub(crate) fn take_only(&mut self) -> Result<P, RemoveError> {
+        self.take().map(|(_, payload)| payload).ok_or(RemoveError::Stale(Stale))
     }
 
     /// How many objects there are.

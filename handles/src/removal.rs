@@ -3,7 +3,7 @@ use std::time::Instant;
 use crate::arena::Arena;
 use crate::error::{RemoveError, Stale};
 use crate::handle::{Handle, Kind};
-use crate::leaving::Leaving;
+use crate::leaving::{Leaving, take_one};
 use crate::quiet::{FirstPanic, is_dropping};
 use crate::records;
 use crate::version::Version;
@@ -36,18 +36,22 @@ where
         if self.is_inside(handle) {
             return Err(if self.is_leaving(handle) { RemoveError::Leaving } else { RemoveError::Inside });
         }
-        let mut leaving = self.leave();
-        match leaving.mark(handle) {
-            Ok(()) => {}
-            Err(RemoveError::Leaving) => {
-                self.join(handle)?;
-                return Err(RemoveError::Stale(Stale));
-            }
-            Err(error) => return Err(error),
+        if self.domain.is_pinned() {
+            return Err(RemoveError::Pinned);
         }
-        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
-        let payload = quiet.take();
-        payload.map(|(_, payload)| payload).ok_or(RemoveError::Stale(Stale))
+        let (slot, remover) = (self.slots.slot(handle.index())?, records::own_number());
+        if slot.mark(handle.version(), remover) {
+            take_one(self, slot, (handle.index(), handle.version()), remover)
+        } else {
+            Err(self.join_leaving(handle))
+        }
+    }
+
+    /// Why an object could not be marked; another's removal of it is waited for.
+    #[cold]
+    fn join_leaving(&self, handle: Handle<K>) -> RemoveError {
+        let joined = if self.is_leaving(handle) { self.join(handle) } else { Ok(()) };
+        joined.err().unwrap_or(RemoveError::Stale(Stale))
     }
 
     /// Begins a removal of several objects, in steps.

@@ -10,7 +10,7 @@ use super::{Payload, Result};
 use crate::contest::{Race, race};
 
 /// A store that several threads change at once.
-pub(crate) trait Churn: Sync + Sized {
+pub(crate) trait Churn: Send + Sync + Sized {
     /// What the user keeps of an object.
     type Handle;
 

@@ -7,10 +7,12 @@ mod slots;
 mod maps;
 mod arcs;
 mod buses;
+mod columns;
 
 pub(crate) use arcs::{ArcClone, ArcSwap, WeakUpgrade};
-pub(crate) use arena::{Enodev, Object, PinEach, PinHeld};
+pub(crate) use arena::{Enodev, InSession, Object, PinEach, PinHeld};
 pub(crate) use buses::{LockedBtreeArc, Register, VmmBtreeWeak, range};
+pub(crate) use columns::HecsJoin;
 pub(crate) use floor::{RawIndex, Slotmap};
 pub(crate) use maps::{Dashmap, Papaya};
 pub(crate) use slots::{ConcurrentSlotmap, IdrEbr, ShardedSlab};

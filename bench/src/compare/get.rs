@@ -11,7 +11,7 @@ use super::row::{Done, Measured, Pattern};
 use crate::contest::race;
 
 /// A way to objects: from a handle to 8 bytes of what it names.
-pub(crate) trait Get: Sync + Sized {
+pub(crate) trait Get: Send + Sync + Sized {
     /// What the user keeps of an object.
     type Handle: Send + Sync;
 
@@ -80,6 +80,24 @@ impl<'a, G: Get> Walk<'a, G> {
     }
 }
 
+/// Has the calling thread stay on one core, another one for each number. Only Linux is asked for that.
+#[cfg(target_os = "linux")]
+fn stay_on_a_core(number: usize) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    if let Some(core) = cores.get(number % cores.len().max(1)) {
+        let mut set = CpuSet::new();
+        set.set(*core);
+        // The reader is a reader wherever it runs.
+        let _ = sched_setaffinity(None, &set);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stay_on_a_core(_: usize) {}
+
 /// Sets a flag when it goes, also where a panic passes.
 pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
 
@@ -138,7 +156,8 @@ impl<G: Get> Measured for Reading<G> {
     }
 }
 
-/// Does `work` while `readers` threads get one object after the other. All of them have begun before it.
+/// Does `work` while `readers` threads get one object after the other, each on a core of its own as far as there are as many.
+/// All of them have begun before it.
 pub(crate) fn beside_readers<G: Get, R>(
     contender: &G,
     handles: &[G::Handle],
@@ -149,9 +168,10 @@ pub(crate) fn beside_readers<G: Get, R>(
     thread::scope(|scope| {
         let _stop = Stop(&over);
         let (begun, wait) = mpsc::channel();
-        for _ in 0..readers {
+        for number in 0..readers {
             let (begun, over) = (begun.clone(), &over);
             scope.spawn(move || {
+                stay_on_a_core(number);
                 let mut walk = Walk::new(contender, handles);
                 walk.spread(0, handles.len() as u64);
                 // The receiver is there: it waits for this.

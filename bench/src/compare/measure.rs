@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::glob::matches;
 use super::removal;
 use super::report::{Figure, Report};
-use super::row::{Measured, Pattern, Row};
+use super::row::{Measured, Pattern, Row, on_its_own_thread};
 use super::{ROWS, Result};
 
 /// What is measured, and how long.
@@ -86,8 +86,8 @@ pub fn run(plan: &Plan) -> Result<Report> {
     for row in huge {
         figures.extend(measure(&[row], plan.huge_objects, plan.patience / 3, plan)?);
     }
-    let drain = plan.wants("drain").then(|| removal::drain(plan)).transpose()?;
-    let barriers = plan.wants("barrier_ns").then(|| removal::barriers(plan)).transpose()?;
+    let drain = plan.wants("drain").then(|| on_its_own_thread(|| removal::drain(plan))).transpose()?;
+    let barriers = plan.wants("barrier_ns").then(|| on_its_own_thread(|| removal::barriers(plan))).transpose()?;
     if figures.is_empty() && drain.is_none() && barriers.is_none() {
         return Err(format!("nothing named {} with {:?} threads", plan.only, plan.threads).into());
     }
@@ -148,7 +148,7 @@ impl Entry {
     }
 
     fn figures(&self, objects: usize) -> impl Iterator<Item = Figure> {
-        self.cells.iter().filter_map(move |cell| cell.figure(self.row.name(), objects))
+        self.cells.iter().filter_map(move |cell| cell.figure(&self.row, objects))
     }
 }
 
@@ -162,11 +162,12 @@ impl Cell {
         self.undisturbed.len() < rounds
     }
 
-    fn figure(&self, name: &'static str, objects: usize) -> Option<Figure> {
+    fn figure(&self, row: &Row, objects: usize) -> Option<Figure> {
         let disturbed = self.undisturbed.len() < ENOUGH;
         let others = if disturbed { &*self.disturbed } else { &[] };
         let ns_per_op = median(&[&*self.undisturbed, others].concat())?;
-        Some(Figure { name, objects, pattern: self.pattern, threads: self.threads, ns_per_op, disturbed })
+        let (name, operation) = (row.name(), row.operation());
+        Some(Figure { name, operation, objects, pattern: self.pattern, threads: self.threads, ns_per_op, disturbed })
     }
 }
 
@@ -225,10 +226,10 @@ mod tests {
         let mut cell = Cell::new(Pattern::Spread, 1, 1);
         cell.disturbed = vec![100.0; 9];
         cell.undisturbed = vec![1.0; ENOUGH - 1];
-        let figure = cell.figure("cell", 1).unwrap();
+        let figure = cell.figure(&ROWS[0], 1).unwrap();
         assert!(figure.disturbed && figure.ns_per_op == 100.0);
         cell.undisturbed.push(1.0);
-        let figure = cell.figure("cell", 1).unwrap();
+        let figure = cell.figure(&ROWS[0], 1).unwrap();
         assert!(!figure.disturbed && figure.ns_per_op == 1.0);
     }
 

@@ -25,13 +25,13 @@ pub struct Drain {
     pub blocked_cpu_ms: f64,
 }
 
-/// What the heavy memory barrier alone costs, in ns; the median.
+/// What the memory barrier of a removal alone costs, in ns: the median. One reading of the clock is in each time.
 #[derive(Clone, Copy, Debug)]
 pub struct Barriers {
-    /// Where no other thread runs. `None` where the library does not lend its barrier.
-    pub idle_ns: Option<f64>,
-    /// While each core has a thread that gets objects. `None` as above.
-    pub busy_ns: Option<f64>,
+    /// Where no other thread runs.
+    pub idle_ns: f64,
+    /// While each core has a thread that gets objects.
+    pub busy_ns: f64,
 }
 
 pub(super) fn drain(plan: &Plan) -> Result<Drain> {
@@ -44,20 +44,15 @@ pub(super) fn drain(plan: &Plan) -> Result<Drain> {
     })
 }
 
-/// The barrier that a removal issues, if the library lends it: the one place to fill in.
-fn barrier() -> Option<fn()> {
-    None
-}
-
 pub(super) fn barriers(plan: &Plan) -> Result<Barriers> {
-    let Some(issue) = barrier() else {
-        return Ok(Barriers { idle_ns: None, busy_ns: None });
-    };
-    let (arena, handles) = filled::<Enodev>(plan.objects)?;
-    let run = || (0..plan.removals).map(|_| timed(issue).0).collect::<Vec<_>>();
-    let idle = run();
-    let busy = beside_readers(&arena, &handles, cores(), run);
-    Ok(Barriers { idle_ns: median(&idle), busy_ns: median(&busy) })
+    let (contender, handles) = filled::<Enodev>(plan.objects)?;
+    let domain = contender.arena.domain();
+    let issue = || timed(|| domain.barrier());
+    let run = || (0..plan.removals).map(|_| issue()).map(|(time, issued)| issued.map(|()| time)).collect();
+    let idle: std::result::Result<Vec<f64>, _> = run();
+    let busy: std::result::Result<Vec<f64>, _> = beside_readers(&contender, &handles, cores(), run);
+    let ns = |times: Vec<f64>| median(&times).ok_or("no barriers");
+    Ok(Barriers { idle_ns: ns(idle?)?, busy_ns: ns(busy?)? })
 }
 
 fn cores() -> usize {

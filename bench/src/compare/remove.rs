@@ -13,7 +13,7 @@ use crate::bus::{Range, VmmBus};
 use crate::contest::race;
 
 /// Something with many objects that can all be removed.
-trait Removal: Sync {
+trait Removal: Send + Sync {
     /// What the user keeps of an object.
     type Handle;
 

@@ -1,24 +1,23 @@
 //! A row of the comparison: a name, and something that can be measured.
 
 use std::fmt;
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Duration;
 
 use super::Result;
 use super::churn::{self, Churn};
 use super::get::{self, Get};
+use super::join::{self, Join};
 use crate::contest::Race;
 
-/// What the threads of a round do.
+/// Which objects the threads of a round meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// Each goes through all objects in a random order.
+    /// Each meets all of them: gets and batches of removals in a random order, churn and walks in one of the contender's own.
     Spread,
     /// All get one and the same object.
     Hot,
-    /// Each removes the object that it made longest ago and makes a new one, over and over.
-    Churn,
-    /// One removes all objects that there are.
-    Remove,
 }
 
 impl Pattern {
@@ -28,18 +27,6 @@ impl Pattern {
         match self {
             Self::Spread => "spread",
             Self::Hot => "hot",
-            Self::Churn => "churn",
-            Self::Remove => "remove",
-        }
-    }
-
-    /// What counts as one operation.
-    #[must_use]
-    pub const fn operation(self) -> &'static str {
-        match self {
-            Self::Spread | Self::Hot => "get",
-            Self::Churn => "pair of insert and remove",
-            Self::Remove => "object removed",
         }
     }
 }
@@ -68,7 +55,9 @@ impl Done {
 }
 
 /// A contender with its objects, ready to be measured.
-pub trait Measured {
+///
+/// It can be made on another thread than the one that measures.
+pub trait Measured: Send {
     /// Has each of `threads` threads do about `operations` operations.
     ///
     /// # Errors
@@ -84,6 +73,7 @@ type Build = fn(objects: usize) -> Result<Box<dyn Measured>>;
 #[derive(Clone, Copy)]
 pub struct Row {
     name: &'static str,
+    operation: &'static str,
     patterns: &'static [Pattern],
     build: Build,
     huge: bool,
@@ -91,32 +81,42 @@ pub struct Row {
 }
 
 impl Row {
-    pub(crate) const fn new(name: &'static str, patterns: &'static [Pattern], build: Build) -> Self {
-        Self { name, patterns, build, huge: false, single: false }
+    const fn new(name: &'static str, operation: &'static str, patterns: &'static [Pattern], build: Build) -> Self {
+        Self { name, operation, patterns, build, huge: false, single: false }
     }
 
     /// A row of gets, spread and on one object.
     pub(crate) const fn get<G: Get + 'static>(name: &'static str) -> Self {
-        Self::new(name, &[Pattern::Spread, Pattern::Hot], get::build::<G>)
+        Self::new(name, "get", &[Pattern::Spread, Pattern::Hot], get::build::<G>)
     }
 
     /// A row of spread gets among very many objects.
     pub(crate) const fn get_huge<G: Get + 'static>(name: &'static str) -> Self {
-        Self { huge: true, ..Self::new(name, &[Pattern::Spread], get::build::<G>) }
+        Self { huge: true, ..Self::new(name, "get", &[Pattern::Spread], get::build::<G>) }
     }
 
     /// A row of insertions and removals.
     pub(crate) const fn churn<C: Churn + 'static>(name: &'static str) -> Self {
-        Self::new(name, &[Pattern::Churn], churn::build::<C>)
+        Self::new(name, PAIR, &[Pattern::Spread], churn::build::<C>)
     }
 
     /// A row of insertions and removals by one thread, while another gets other objects.
     pub(crate) const fn churn_beside_reader<C: Churn + Get + 'static>(name: &'static str) -> Self {
-        Self::new(name, &[Pattern::Churn], churn::build_beside_reader::<C>).single()
+        Self::new(name, PAIR, &[Pattern::Spread], churn::build_beside_reader::<C>).single()
+    }
+
+    /// A row of removals, all objects in one go.
+    pub(crate) const fn removal(name: &'static str, build: Build) -> Self {
+        Self::new(name, "object removed", &[Pattern::Spread], build).single()
+    }
+
+    /// A row of walks over the rows of two columns.
+    pub(crate) const fn join<J: Join + 'static>(name: &'static str) -> Self {
+        Self::new(name, "row of two columns", &[Pattern::Spread], join::build::<J>)
     }
 
     /// A row that is measured with one thread only.
-    pub(crate) const fn single(self) -> Self {
+    const fn single(self) -> Self {
         Self { single: true, ..self }
     }
 
@@ -124,6 +124,12 @@ impl Row {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// What counts as one operation.
+    #[must_use]
+    pub const fn operation(&self) -> &'static str {
+        self.operation
     }
 
     /// What is measured of it.
@@ -144,14 +150,24 @@ impl Row {
         threads == 1 || !self.single
     }
 
-    /// Makes the contender with so many objects.
+    /// Makes the contender with so many objects, on a thread that ends with that: what a thread that has used a store goes on
+    /// costing its removals, the caller's does not.
     ///
     /// # Errors
     ///
     /// An object cannot be made, or is not what a get gives.
     pub fn build(&self, objects: usize) -> Result<Box<dyn Measured>> {
-        (self.build)(objects.max(1)).map_err(|why| format!("{}: {why}", self.name).into())
+        let built = on_its_own_thread(|| (self.build)(objects.max(1)));
+        built.map_err(|why| format!("{}: {why}", self.name).into())
     }
+}
+
+/// What counts as one operation where objects come and go.
+const PAIR: &str = "pair of insert and remove";
+
+/// Calls `work` on a thread that ends with it.
+pub(crate) fn on_its_own_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|why| resume_unwind(why)))
 }
 
 impl fmt::Debug for Row {

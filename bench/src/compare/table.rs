@@ -1,17 +1,18 @@
 //! The table: one line for each row.
 
 use super::contenders::{
-    ArcClone, ArcSwap, ConcurrentSlotmap, Dashmap, Enodev, IdrEbr, LockedBtreeArc, Papaya, PinEach, PinHeld, RawIndex,
-    ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
+    ArcClone, ArcSwap, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr, InSession, LockedBtreeArc, Papaya,
+    PinEach, PinHeld, RawIndex, ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
 };
 use super::remove;
-use super::row::{Pattern, Row};
+use super::row::Row;
 
 /// All rows, in the order in which they are shown.
 pub const ROWS: &[Row] = &[
     Row::get::<RawIndex>("raw_index"),
     Row::get::<Slotmap>("slotmap"),
     Row::get::<Enodev>("enodev_active"),
+    Row::get::<InSession>("enodev_session"),
     Row::get::<PinEach>("enodev_pin_each"),
     Row::get::<PinHeld>("enodev_pin_held"),
     Row::get::<IdrEbr>("idr_ebr"),
@@ -36,6 +37,7 @@ pub const ROWS: &[Row] = &[
     Row::churn::<ConcurrentSlotmap>("concurrent_slotmap_churn"),
     Row::churn::<Dashmap>("dashmap_churn"),
     Row::churn_beside_reader::<Enodev>("enodev_churn_readers"),
-    Row::new("enodev_remove_batch", &[Pattern::Remove], remove::enodev_batch).single(),
-    Row::new("vmm_rwlock_btree_weak_remove", &[Pattern::Remove], remove::bus).single(),
+    Row::removal("enodev_remove_batch", remove::enodev_batch),
+    Row::removal("vmm_rwlock_btree_weak_remove", remove::bus),
+    Row::join::<HecsJoin>("hecs_join"),
 ];

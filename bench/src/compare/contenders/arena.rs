@@ -1,6 +1,6 @@
 //! Arenas of enodev, alone.
 
-use enodev_handles::{Arena, Domain, Handle, Kind, Pin};
+use enodev_handles::{Arena, Domain, Handle, Kind, Pin, Session};
 
 use crate::compare::churn::{Churn, filled};
 use crate::compare::get::Get;
@@ -63,6 +63,28 @@ impl Get for Enodev {
     #[inline]
     fn get(&self, (): &mut (), handle: &Handle<Object>) -> u64 {
         self.arena.enter(*handle).map_or(0, |payload| payload.word())
+    }
+}
+
+/// One session for many gets, each of which enters.
+pub(crate) struct InSession(Enodev);
+
+impl Get for InSession {
+    type Handle = Handle<Object>;
+    type Thread<'a> = Session<'a, Object, StorePart, Payload>;
+
+    fn build(objects: usize) -> Result<(Self, Vec<Handle<Object>>)> {
+        let (arena, handles) = filled(objects)?;
+        Ok((Self(arena), handles))
+    }
+
+    fn thread(&self) -> Session<'_, Object, StorePart, Payload> {
+        self.0.arena.session()
+    }
+
+    #[inline]
+    fn get<'a>(&'a self, session: &mut Self::Thread<'a>, handle: &Handle<Object>) -> u64 {
+        session.enter(*handle).map_or(0, |payload| payload.word())
     }
 }
 
