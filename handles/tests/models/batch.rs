@@ -20,7 +20,9 @@ fn a_batch_waits_for_who_is_inside_any_of_it() {
         remove_all(&disks, [first.0, second.0]);
         first.1.assert_gone();
         second.1.assert_gone();
-        readers.into_iter().for_each(|reader| drop(reader.join().unwrap()));
+        readers.into_iter().for_each(|reader| {
+            reader.join().unwrap();
+        });
     });
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Unmodelled, Ordering};
 
+use enodev_handles::sync::{Condvar, Mutex};
 use enodev_handles::{Arena, Domain, Handle, Kind, Strategy};
 
 pub(crate) enum Disk {}
@@ -94,10 +95,18 @@ impl Drop for Payload {
     }
 }
 
-/// Adds an object. The witness outlives the payload, so that a use that comes too late is told apart from a crash.
-pub(crate) fn plug(disks: &Disks) -> (Handle<Disk>, Arc<Witness>) {
+/// A payload, made by this thread. The witness outlives it, so that a use that comes too late is told apart from a crash.
+pub(crate) fn payload() -> (Payload, Arc<Witness>) {
     let witness = Arc::new(Witness::new());
-    (disks.insert((), Payload(Arc::clone(&witness))).unwrap(), witness)
+    #[cfg(loom)]
+    witness.body.with_mut(|_| ());
+    (Payload(Arc::clone(&witness)), witness)
+}
+
+/// Adds an object.
+pub(crate) fn plug(disks: &Disks) -> (Handle<Disk>, Arc<Witness>) {
+    let (payload, witness) = payload();
+    (disks.insert((), payload).unwrap(), witness)
 }
 
 /// Enters an object, if it is there.
@@ -109,10 +118,32 @@ pub(crate) fn visit(disks: &Disks, disk: Handle<Disk>) -> bool {
 pub(crate) fn remove_all<const N: usize>(disks: &Disks, all: [Handle<Disk>; N]) -> usize {
     let mut leaving = disks.leave();
     for disk in all {
-        drop(leaving.mark(disk));
+        // Another may be removing it.
+        let _ = leaving.mark(disk);
     }
     let quiet = leaving.drain().unwrap();
     let gone = quiet.len();
     drop(quiet);
     gone
+}
+
+/// Where so many threads wait until all have come.
+pub(crate) struct Meeting {
+    missing: Mutex<usize>,
+    complete: Condvar,
+}
+
+impl Meeting {
+    pub(crate) fn of(threads: usize) -> Arc<Self> {
+        Arc::new(Self { missing: Mutex::new(threads), complete: Condvar::new() })
+    }
+
+    pub(crate) fn come(&self) {
+        let mut missing = self.missing.lock();
+        *missing -= 1;
+        self.complete.notify_all();
+        while *missing > 0 {
+            self.complete.wait(&mut missing);
+        }
+    }
 }

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use enodev_handles::RemoveError;
 use enodev_handles::sync::thread;
+use enodev_handles::{Handle, RemoveError};
 
 use crate::check;
-use crate::common::{Disks, disks, plug, visit};
-use enodev_handles::Handle;
-
-use crate::common::Disk;
+use crate::common::{Disk, Disks, disks, plug, visit};
 
 /// Enters an object and removes it from inside; true if this was the one that did it.
 fn unplug_from_inside(disks: &Disks, disk: Handle<Disk>) -> bool {
@@ -80,6 +77,32 @@ fn who_removes_from_outside_waits_for_who_does_from_inside() {
             }
         });
         unplug_from_inside(&disks, sda);
+        other.join().unwrap();
+    });
+}
+
+/// S0-15: with the last of the guards that its thread holds of it, and of what is removed with it, not with the first.
+#[test]
+fn what_is_removed_from_inside_goes_with_the_last_guard() {
+    check(|| {
+        let disks = disks();
+        let (first, second) = (plug(&disks), plug(&disks));
+        let other = thread::spawn({
+            let disks = Arc::clone(&disks);
+            let second = second.0;
+            move || visit(&disks, second)
+        });
+        let guards = [first.0, first.0, second.0].map(|disk| disks.enter(disk).unwrap());
+        let mut leaving = disks.leave();
+        leaving.mark(second.0).unwrap();
+        leaving.mark(first.0).unwrap();
+        leaving.defer(|quiet| drop(quiet));
+        for guard in guards {
+            guard.visit();
+            drop(guard);
+        }
+        first.1.assert_gone();
+        second.1.assert_gone();
         other.join().unwrap();
     });
 }

@@ -130,3 +130,28 @@ fn who_joins_a_removal_that_changes_hands_returns() {
         assert_eq!(reaper.join().unwrap(), 1);
     });
 }
+
+/// E-6: whoever took over what was given up is waited for.
+#[test]
+fn who_joins_a_removal_that_was_taken_over_waits() {
+    check(|| {
+        let disks = disks();
+        let (sda, witness) = plug(&disks);
+        let mut leaving = disks.leave();
+        leaving.mark(sda).unwrap();
+        drop(leaving);
+        let taken = disks.given_up();
+        assert_eq!(taken.len(), 1);
+        let joiner = thread::spawn({
+            let (disks, witness) = (Arc::clone(&disks), Arc::clone(&witness));
+            move || {
+                disks.join(sda).unwrap();
+                witness.assert_gone();
+            }
+        });
+        for leaving in taken {
+            drop(leaving.drain().unwrap());
+        }
+        joiner.join().unwrap();
+    });
+}

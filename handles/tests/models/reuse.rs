@@ -6,7 +6,7 @@ use enodev_handles::Handle;
 use enodev_handles::sync::thread;
 
 use crate::check;
-use crate::common::{Disk, Disks, Witness, disks, plug, remove_all, visit};
+use crate::common::{Disk, Disks, Witness, disks, payload, plug, remove_all, visit};
 
 /// The slot of a handle, as its `Debug` shows it: "Disk(3v5)" is in slot 3.
 fn slot(disk: Handle<Disk>) -> u64 {
@@ -45,6 +45,29 @@ fn a_stale_handle_does_not_reach_what_took_its_place() {
     });
 }
 
+/// So it is in a session.
+#[test]
+fn a_session_does_not_reach_what_took_its_place() {
+    check(|| {
+        let disks = disks();
+        let (old, witness) = plug(&disks);
+        let (spare, _) = plug(&disks);
+        let reader = thread::spawn({
+            let (disks, witness) = (Arc::clone(&disks), Arc::clone(&witness));
+            move || {
+                let mut session = disks.session();
+                if let Ok(visit) = session.enter(old) {
+                    assert!(visit.is_of(&witness), "the next object");
+                    visit.visit();
+                }
+            }
+        });
+        let (_new, _witness) = replug(&disks, old, spare);
+        witness.assert_gone();
+        reader.join().unwrap();
+    });
+}
+
 /// A reader that comes with the handle of before is not let in, but its cell has the slot's address for a moment. A drain of the
 /// next object that sees it there ends all the same.
 #[test]
@@ -61,6 +84,30 @@ fn a_stale_reader_that_is_seen_in_passing_wakes_the_drain() {
         drop(disks.remove(new).unwrap());
         witness.assert_gone();
         reader.join().unwrap();
+    });
+}
+
+/// A handle may be known, or guessed, before its object is there: who is let in, or removes it, has it whole.
+#[test]
+fn who_is_let_in_by_a_handle_from_before_finds_the_object_whole() {
+    check(|| {
+        let disks = disks();
+        let reservation = disks.reserve().unwrap();
+        let disk = reservation.handle();
+        let reader = thread::spawn({
+            let disks = Arc::clone(&disks);
+            move || visit(&disks, disk)
+        });
+        let remover = thread::spawn({
+            let disks = Arc::clone(&disks);
+            move || remove_all(&disks, [disk])
+        });
+        let (payload, witness) = payload();
+        assert_eq!(reservation.publish((), payload), disk);
+        let removed = remover.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!(removed + remove_all(&disks, [disk]), 1);
+        witness.assert_gone();
     });
 }
 

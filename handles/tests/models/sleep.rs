@@ -5,6 +5,7 @@ use std::sync::Arc;
 use enodev_handles::sync::atomic::{AtomicBool, Ordering};
 use enodev_handles::sync::thread;
 
+use crate::awaited::block_on;
 use crate::check;
 use crate::common::{disks, plug, remove_all};
 
@@ -50,6 +51,81 @@ fn who_sleeps_inside_is_woken_by_a_removal_that_is_given_up() {
         drop(leaving);
         sleeper.join().unwrap();
         assert_eq!(disks.reap(), 1);
+        witness.assert_gone();
+    });
+}
+
+/// E-47: so does one that is awaited.
+#[test]
+fn who_sleeps_inside_is_woken_by_a_removal_that_is_awaited() {
+    check(|| {
+        let disks = disks();
+        let (sda, witness) = plug(&disks);
+        let sleeper = thread::spawn({
+            let disks = Arc::clone(&disks);
+            move || {
+                if let Ok(guard) = disks.enter(sda) {
+                    assert!(disks.sleep(sda, None, || false), "nothing else ends the sleep");
+                    guard.visit();
+                }
+            }
+        });
+        let mut leaving = disks.leave();
+        leaving.mark(sda).unwrap();
+        drop(block_on(leaving.drained()).unwrap());
+        witness.assert_gone();
+        sleeper.join().unwrap();
+    });
+}
+
+/// E-47: and one that is only asked for now and then.
+#[test]
+fn who_sleeps_inside_is_woken_by_a_removal_that_is_looked_at() {
+    check(|| {
+        let disks = disks();
+        let (sda, witness) = plug(&disks);
+        let sleeper = thread::spawn({
+            let disks = Arc::clone(&disks);
+            move || {
+                if let Ok(guard) = disks.enter(sda) {
+                    assert!(disks.sleep(sda, None, || false), "nothing else ends the sleep");
+                    guard.visit();
+                }
+            }
+        });
+        let mut leaving = disks.leave();
+        leaving.mark(sda).unwrap();
+        leaving.is_quiet().unwrap();
+        sleeper.join().unwrap();
+        assert!(leaving.is_quiet().unwrap());
+        drop(leaving.drain().unwrap());
+        witness.assert_gone();
+    });
+}
+
+/// E-47, S0-15: a callback that removes its own object wakes those who sleep in it, not only as it returns.
+#[test]
+fn who_sleeps_inside_is_woken_by_a_removal_from_inside() {
+    check(|| {
+        let disks = disks();
+        let (sda, witness) = plug(&disks);
+        let sleeper = thread::spawn({
+            let disks = Arc::clone(&disks);
+            move || {
+                if let Ok(guard) = disks.enter(sda) {
+                    assert!(disks.sleep(sda, None, || false), "nothing else ends the sleep");
+                    guard.visit();
+                }
+            }
+        });
+        let guard = disks.enter(sda).unwrap();
+        let mut leaving = disks.leave();
+        leaving.mark(sda).unwrap();
+        leaving.defer(|quiet| drop(quiet));
+        // Still inside.
+        sleeper.join().unwrap();
+        guard.visit();
+        drop(guard);
         witness.assert_gone();
     });
 }
