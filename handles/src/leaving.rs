@@ -125,8 +125,10 @@ where
     ///
     /// [`RemoveError::Barrier`].
     pub fn is_quiet(&mut self) -> Result<bool, RemoveError> {
+        let slots = self.slots;
         self.with_marked(|marked, seen| {
             let inside = marked.occupants()?;
+            slots.removals.marked();
             crate::drain::note(seen, &inside);
             Ok(inside.is_empty() && marked.stays.wait(marked.addresses, Some(Instant::now())))
         })
@@ -144,8 +146,10 @@ where
     ///
     /// Looks anew; what has been seen before keeps its time.
     pub fn blockers(&mut self) -> Vec<Blocker<K>> {
+        let slots = self.slots;
         self.with_marked(|marked, seen| {
             if let Ok(inside) = marked.occupants() {
+                slots.removals.marked();
                 crate::drain::note(seen, &inside);
             }
         });
@@ -173,6 +177,8 @@ where
         // SAFETY: as above.
         drop(unsafe { std::ptr::read(&this.seen) });
         slots.removals.defer(marked.clone());
+        // Those who sleep inside are told now: the caller may wait for them before it leaves.
+        fences::full();
         slots.removals.marked();
         let objects = Deferred { slots, domain, marked, kind: PhantomData::<fn() -> K> };
         records::defer(addresses, Box::new(move || objects.run(finish)));
