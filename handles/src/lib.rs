@@ -53,6 +53,9 @@ mod walk;
 
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
+pub mod internals;
+#[cfg(any(loom, shuttle))]
+#[doc(hidden)]
 pub mod sync;
 #[cfg(not(any(loom, shuttle)))]
 mod sync;

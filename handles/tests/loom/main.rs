@@ -7,6 +7,9 @@
 #[path = "../models/awaited.rs"]
 mod awaited;
 #[cfg(test)]
+#[path = "../models/barriers.rs"]
+mod barriers;
+#[cfg(test)]
 #[path = "../models/batch.rs"]
 mod batch;
 #[cfg(test)]

@@ -7,6 +7,9 @@
 #[path = "../models/awaited.rs"]
 mod awaited;
 #[cfg(test)]
+#[path = "../models/barriers.rs"]
+mod barriers;
+#[cfg(test)]
 #[path = "../models/batch.rs"]
 mod batch;
 #[cfg(test)]
@@ -15,6 +18,8 @@ mod circles;
 #[cfg(test)]
 #[path = "../models/common.rs"]
 mod common;
+#[cfg(test)]
+mod crowd;
 #[cfg(test)]
 #[path = "../models/enter.rs"]
 mod enter;
@@ -39,6 +44,8 @@ mod session;
 #[cfg(test)]
 #[path = "../models/sleep.rs"]
 mod sleep;
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 #[path = "../models/tags.rs"]
 mod tags;
