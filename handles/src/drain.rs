@@ -13,7 +13,7 @@ use crate::waits;
 /// How often a drain looks at the cells before it goes to sleep: some two microseconds, the length of an ordinary
 /// visit. Sleeping and being woken costs more than that. In a model each way into the sleep is to be tried, and a look lets
 /// the others go first.
-const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 0 } else { 64 };
+const LOOKS: usize = if cfg!(any(loom, shuttle)) { 0 } else { 64 };
 
 /// Marked objects, all of one arena or gate.
 ///
@@ -60,7 +60,7 @@ impl Marked<'_> {
     ) -> Result<(), RemoveError> {
         let mut inside = self.occupants()?;
         fenced();
-        for _ in 0..LOOKS {
+        for () in std::iter::repeat_n((), LOOKS) {
             inside.retain(Occupant::is_inside);
             if inside.is_empty() {
                 break;
