@@ -20,7 +20,13 @@ use crate::slots::{Slot, Slots, stale};
 use crate::version::{Version, Word};
 
 /// So many retired slots are handed to the collector at once: what it costs is shared, and removals keep it going.
-const GARBAGE_BATCH: usize = if cfg!(miri) { 4 } else { 64 };
+const GARBAGE_BATCH: usize = if cfg!(any(loom, shuttle)) {
+    1
+} else if cfg!(miri) {
+    4
+} else {
+    64
+};
 
 /// Objects of one kind, addressed by [`Handle`]s, that can be added and removed while others use them.
 ///

@@ -20,7 +20,13 @@ const ROUNDS: u32 = 4;
 
 /// Rounds of a flush without progress while nobody is seen to be pinned: a thread that is ending may be in the way, or may be
 /// reclaiming, and each thread that has ended may have left an empty bag in the collector's queue, of which a round takes some.
-const ROUNDS_UNSEEN: u32 = if cfg!(miri) { 1 << 8 } else { 1 << 14 };
+const ROUNDS_UNSEEN: u32 = if cfg!(any(loom, shuttle)) {
+    8
+} else if cfg!(miri) {
+    1 << 8
+} else {
+    1 << 14
+};
 
 /// So many rounds of those pass from one yield to the next.
 const ROUNDS_PER_YIELD: u32 = 64;

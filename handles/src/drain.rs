@@ -11,8 +11,9 @@ use crate::records;
 use crate::waits::{self, Duty};
 
 /// How often a drain looks at the cells before it goes to sleep: some two microseconds, the length of an ordinary
-/// visit. Sleeping and being woken costs more than that.
-const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 64 };
+/// visit. Sleeping and being woken costs more than that. In a model each way into the sleep is to be tried, and a look lets
+/// the others go first.
+const LOOKS: usize = if cfg!(any(loom, shuttle)) { 0 } else { 64 };
 
 /// Marked objects, all of one arena or gate.
 ///
@@ -122,7 +123,7 @@ impl Marked<'_> {
 
 /// Looks on for a moment: some two microseconds at most.
 fn those_who_stay(mut inside: Vec<Occupant>) -> Vec<Occupant> {
-    for _ in 0..LOOKS {
+    for () in std::iter::repeat_n((), LOOKS) {
         inside.retain(Occupant::is_inside);
         if inside.is_empty() {
             break;

@@ -14,7 +14,7 @@
 //! its two accesses, or after its load. In the first case the reader's load sees the remover's store; in the two
 //! others the remover's load sees the reader's.
 
-#![expect(unsafe_code, reason = "membarrier(2) is a system call without a wrapper")]
+#![cfg_attr(not(any(loom, shuttle)), expect(unsafe_code, reason = "membarrier(2) is a system call without a wrapper"))]
 
 use crate::error::{DomainError, RemoveError};
 use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
@@ -110,7 +110,7 @@ pub(crate) fn full() {
     fence(Ordering::SeqCst);
 }
 
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(target_os = "linux", not(any(miri, loom, shuttle))))]
 mod membarrier {
     use std::ffi::{c_int, c_long};
 
@@ -134,7 +134,32 @@ mod membarrier {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(miri))))]
+/// A model knows no such call. What stands for it is the model's own, to try how removers share it.
+#[cfg(any(loom, shuttle))]
+pub(crate) mod membarrier {
+    use crate::sync::{Mutex, process_static};
+
+    type Call = Box<dyn FnMut() -> bool + Send>;
+
+    process_static! {
+        static CALL: Mutex<Option<Call>> = Mutex::new(None);
+    }
+
+    pub(super) fn register() -> bool {
+        false
+    }
+
+    pub(super) fn barrier() -> bool {
+        CALL.lock().as_mut().is_some_and(|call| call())
+    }
+
+    /// Has `call` called for each barrier.
+    pub(crate) fn stand_in(call: impl FnMut() -> bool + Send + 'static) {
+        *CALL.lock() = Some(Box::new(call));
+    }
+}
+
+#[cfg(all(not(any(loom, shuttle)), any(not(target_os = "linux"), miri)))]
 mod membarrier {
     pub(super) fn register() -> bool {
         false

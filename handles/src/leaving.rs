@@ -161,8 +161,10 @@ where
     ///
     /// Looks anew; what has been seen before keeps its time.
     pub fn blockers(&mut self) -> Vec<Blocker<K>> {
+        let slots = self.slots;
         self.with_marked(|marked, seen| {
             if let Ok(inside) = marked.visitors() {
+                slots.removals.bell.marked();
                 crate::drain::note(seen, &inside);
             }
         });
@@ -190,6 +192,7 @@ where
         // SAFETY: as above.
         drop(unsafe { std::ptr::read(&this.seen) });
         slots.removals.defer(marked.clone());
+        // Those who sleep inside are told now: the caller may wait for them before it leaves.
         fences::full();
         slots.removals.bell.marked();
         let objects = Deferred { slots, domain, marked, kind: PhantomData::<fn() -> K> };

@@ -58,6 +58,9 @@ mod columns;
 
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
+pub mod internals;
+#[cfg(any(loom, shuttle))]
+#[doc(hidden)]
 pub mod sync;
 #[cfg(not(any(loom, shuttle)))]
 mod sync;

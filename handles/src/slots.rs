@@ -168,7 +168,7 @@ impl<S, P> Slots<S, P> {
 
     /// The shelf of the calling thread.
     fn shelf(&self) -> &Mutex<Shelf> {
-        &self.shelves[records::own_number() as usize % SHELVES].0
+        &self.shelves[records::own_number() as usize % self.shelves.len()].0
     }
 
     /// Takes a vacant slot; the version is the one that it will have when it is published.

@@ -126,6 +126,20 @@ impl<T: 'static> LocalKey<Cell<T>> {
     }
 }
 
+impl<T: 'static> LocalKey<RefCell<T>> {
+    /// As `std::thread::LocalKey::with_borrow`.
+    #[track_caller]
+    pub fn with_borrow<R>(&'static self, run: impl FnOnce(&T) -> R) -> R {
+        self.with(|cell| run(&cell.borrow()))
+    }
+
+    /// As `std::thread::LocalKey::with_borrow_mut`.
+    #[track_caller]
+    pub fn with_borrow_mut<R>(&'static self, run: impl FnOnce(&mut T) -> R) -> R {
+        self.with(|cell| run(&mut cell.borrow_mut()))
+    }
+}
+
 impl<T: 'static> fmt::Debug for LocalKey<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalKey").finish_non_exhaustive()
