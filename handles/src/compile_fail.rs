@@ -12,7 +12,7 @@ macro_rules! setup {
             use std::rc::Rc;
             use std::sync::MutexGuard;
             use std::thread;
-            use enodev_handles::{Active, ActiveMut, Arena, Domain, Exclusive, Handle, Kind, Label};
+            use enodev_handles::{Active, ActiveMut, Arena, Density, Domain, Exclusion, Exclusive, Gate, Handle, Kind, Label, join};
 
             enum Disk {}
             impl Kind for Disk {
@@ -137,6 +137,35 @@ mod borrows_the_guard {
             given session = disks.session(), given guard = session.enter(sda).unwrap();
         E0505 payload_owned: &guard[0] => drop(guard), given guard = disks.enter_owned(sda, Label::NONE).unwrap();
         E0505 payload_unlocked: &*guard => guard.try_lock(), given guard = nets.enter(eth0).unwrap();
+    }
+}
+
+mod borrows_the_gate {
+    gone_before! {
+        E0505 pass: gate.enter().unwrap() => drop(gate), given gate = Gate::new(vec![1_u8]);
+        E0505 pass_mapped: gate.enter().unwrap().map(|all| &all[0]) => drop(gate), given gate = Gate::new(vec![1_u8]);
+        E0505 draining: gate.drained() => drop(gate), given gate = Gate::new(vec![1_u8]);
+        E0505 owned: &pass[0] => drop(pass),
+            given gate = Gate::new(vec![1_u8]), given pass = gate.enter_owned(Label::NONE).unwrap();
+    }
+}
+
+mod borrows_the_column {
+    gone_before! {
+        E0505 once: once.get(&pin, sda).unwrap() => drop(once), given once = disks.once_column::<u64>(Density::Dense);
+        E0505 once_pin: once.get(&pin, sda).unwrap() => drop(pin), given once = disks.once_column::<u64>(Density::Dense);
+        E0505 walk: join(&pin, (&once,)) => drop(once), given once = disks.once_column::<u64>(Density::Dense);
+        E0505 walk_pin: join(&pin, (&once,)) => drop(pin), given once = disks.once_column::<u64>(Density::Dense);
+        E0505 payload: more.enter(&disks, sda).unwrap() => drop(disks),
+            given more = disks.payload_column::<u64>(Density::Dense);
+        E0505 payload_column: more.enter(&disks, sda).unwrap() => drop(more),
+            given more = disks.payload_column::<u64>(Density::Dense);
+    }
+}
+
+mod borrows_the_exclusion {
+    gone_before! {
+        E0505 guard: bus.lock().unwrap() => drop(bus), given bus = Exclusion::new(1_u8);
     }
 }
 

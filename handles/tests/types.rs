@@ -13,9 +13,10 @@ mod tests {
     use std::sync::MutexGuard;
 
     use enodev_handles::{
-        Active, ActiveMut, Arena, Blocker, Deadlock, Domain, DomainError, Drained, Erased, Exclusive, Full, Garbage,
-        Handle, Iter, Kind, KindTaken, Label, Leaving, Lock, Owned, Pin, PinnedThread, Quiet, RemoveError, Reservation,
-        Session, Shape, Stale, Strategy, Visit,
+        Active, ActiveMut, Arena, Blocker, CloseError, Closed, Column, Deadlock, Domain, DomainError, Drained,
+        Draining, Erased, Exclusion, ExclusionGuard, Exclusive, Full, Garbage, Gate, Handle, Iter, Kind, KindTaken,
+        Label, Leaving, Lock, OnceColumn, Owned, OwnedPass, Pass, PayloadColumn, Pin, PinnedThread, Quiet, RemoveError,
+        Reservation, Session, SetError, Shape, Stale, Strategy, Visit, Visitor,
     };
 
     enum Disk {}
@@ -110,6 +111,18 @@ mod tests {
             PinnedThread => BOTH,
             Blocker<Disk> => BOTH,
             Blocker<Bound> => BOTH,
+            Visitor => BOTH,
+            Closed => BOTH,
+            CloseError => BOTH,
+            SetError => BOTH,
+            Exclusion<Both> => BOTH,
+            Exclusion<SendOnly> => BOTH,
+            Exclusion<SyncOnly> => NEITHER,
+            ExclusionGuard<'static, Both> => SYNC_ONLY,
+            Column<Disk, u64> => BOTH,
+            Column<Bound, u64> => BOTH,
+            OnceColumn<Disk, Both> => BOTH,
+            PayloadColumn<Disk, Both> => BOTH,
             KindTaken => BOTH,
             DomainError => BOTH,
             RemoveError => BOTH,
@@ -118,6 +131,22 @@ mod tests {
             Handle<Neither> => BOTH,
             Pin<'static> => NEITHER,
             Lock => SYNC_ONLY,
+        }
+    }
+
+    /// A gate lends its value to any thread and gives it back on any.
+    #[test]
+    fn a_gate_is_shared_if_its_value_may_be_shared_and_sent() {
+        check! {
+            Gate<Both> => BOTH,
+            Gate<SendOnly> => NEITHER,
+            Gate<SyncOnly> => NEITHER,
+            Gate<Neither> => NEITHER,
+            OwnedPass<Both> => BOTH,
+            OwnedPass<SendOnly> => NEITHER,
+            OwnedPass<SyncOnly> => NEITHER,
+            Draining<'static, Both> => BOTH,
+            Pass<'static, Both> => NEITHER,
         }
     }
 
