@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
 use crate::payload::{Guarded, Payload, PayloadRef};
 use crate::store::Store;
+use crate::unregister::take_unfinished;
 
 /// Entering. A guard is for one operation; while it lives, a removal of the object waits.
 impl Store {
@@ -51,8 +52,20 @@ impl Store {
         exclusive()?.lock_with(lock).map_err(|_| Error::WrongType)
     }
 
-    /// Enters an object and one of its attributes, both or none, and runs the attribute's code.
+    /// Enters an object and one of its attributes, both or none, and runs the attribute's code. Says so where that has begun a
+    /// removal which could not be finished as it returned.
     pub(crate) fn visit<R>(
+        &self,
+        object: KobjectHandle,
+        attr: AttrHandle,
+        run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
+    ) -> AttrResult<R> {
+        let answer = self.call(object, attr, run);
+        take_unfinished()?;
+        answer
+    }
+
+    fn call<R>(
         &self,
         object: KobjectHandle,
         attr: AttrHandle,

@@ -1,5 +1,7 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
+use std::thread;
 
 use enodev_handles::{Arena, Domain, Strategy};
 use parking_lot::Mutex;
@@ -112,9 +114,12 @@ impl Drop for Store {
         if let Some(tree) = Arc::get_mut(&mut self.tree) {
             tree.nodes.forget_guards();
         }
-        self.tree.reap();
+        let first = catch_unwind(AssertUnwindSafe(|| self.tree.reap()));
         // It fails only where the system refuses the barrier; then the arena drops the payloads, in no order.
-        let _ = self.tree.unregister_below(self.tree.root);
+        let second = catch_unwind(AssertUnwindSafe(|| self.tree.unregister_below(self.tree.root)));
+        if let Some(panic) = first.err().or(second.err()).filter(|_| !thread::panicking()) {
+            resume_unwind(panic);
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +12,16 @@ use crate::node::{Child, Node};
 use crate::payload::Payload;
 use crate::store::{Store, Tree};
 
+thread_local! {
+    /// Why a removal that this thread's callback had begun could not be finished as the callback returned.
+    static UNFINISHED: Cell<Option<Error>> = const { Cell::new(None) };
+}
+
+/// Takes the news of a removal that was begun in a callback, which has just returned, and could not be finished.
+pub(crate) fn take_unfinished() -> Result {
+    if UNFINISHED.get().is_some() { UNFINISHED.take().map_or(Ok(()), Err) } else { Ok(()) }
+}
+
 /// What has become of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Removal {
@@ -17,6 +29,9 @@ pub enum Removal {
     Done(usize),
     /// So many objects are leaving: they are `ENODEV` for all. The caller is inside one of them, in a callback or with a guard; as
     /// it leaves the last of them, its thread waits for the others who are inside and drops the payloads.
+    ///
+    /// Where those wait for the caller in turn, it cannot: then the objects go on leaving, as after [`Error::Deadlock`], which the
+    /// operation gives whose callback has returned. Who let go of a guard is told by nobody.
     Begun(usize),
 }
 
@@ -38,7 +53,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// In all but the last two nothing has changed:
+    /// In all but the last two nothing has changed, but for removals that could not be finished before and can be now:
     ///
     /// - `ENODEV`: it had left. Where another thread is at it, this returns when that one is done.
     /// - [`Error::WrongType`]: the payload is no `T`.
@@ -47,13 +62,19 @@ impl Store {
     ///   handed back yet; [`unregister_subtree`](Self::unregister_subtree) is for that.
     /// - [`Error::Leaving`]: another thread is at it, and the caller cannot wait for that one, being in a callback or a payload's
     ///   drop itself; or the removal was given up.
-    /// - [`Error::Deadlock`]: those inside wait for the caller. The object goes on leaving; a later removal, [`reap`](Self::reap) or
-    ///   the store's drop finishes it.
-    /// - [`Error::Barrier`]: see there. The object goes on leaving.
+    /// - [`Error::Deadlock`]: those inside wait for the caller. The object goes on leaving. To call this again once they have left
+    ///   hands the payload back; any other removal, [`reap`](Self::reap) and the store's drop finish it too, and drop the payload.
+    /// - [`Error::Barrier`]: the system refuses the barrier. The object goes on leaving, as above.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of the drop of a payload whose removal could not be finished before: this object is as it was then.
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
         let tree = &*self.tree;
-        tree.reap_some();
+        if let Some(payload) = tree.reap_but(object).and_then(Payload::into_value) {
+            return Ok(payload);
+        }
         if tree.nodes.is_inside(object) {
             return Err(if tree.nodes.contains(object) { Error::Inside } else { Error::Leaving });
         }
@@ -99,7 +120,7 @@ impl Store {
         if object == self.root() {
             return Err(Error::Root);
         }
-        self.tree.reap_some();
+        self.tree.reap();
         self.tree.unregister_below(object)
     }
 
@@ -117,16 +138,29 @@ impl Store {
 }
 
 impl Tree {
-    /// Reaps if there is anything to be reaped.
-    fn reap_some(&self) {
-        if self.nodes.has_given_up() {
-            self.reap();
+    pub(crate) fn reap(&self) -> usize {
+        if !self.nodes.has_given_up() {
+            return 0;
         }
+        let before = self.nodes.len();
+        self.reap_but(KobjectHandle::null());
+        before.saturating_sub(self.nodes.len())
     }
 
-    pub(crate) fn reap(&self) -> usize {
-        let quiet = self.nodes.given_up().into_iter().filter_map(|leaving| leaving.drain_until(Instant::now()).ok());
-        quiet.map(|quiet| self.finish(quiet)).sum()
+    /// Finishes what was given up. The payload of one object is handed back, if it is among them.
+    fn reap_but(&self, kept: KobjectHandle) -> Option<Payload> {
+        let (mut found, mut panic) = (None, None);
+        for leaving in self.nodes.given_up() {
+            let Ok(quiet) = leaving.drain_until(Instant::now()) else { continue };
+            match catch_unwind(AssertUnwindSafe(|| self.finish(quiet, kept))) {
+                Ok((_, payload)) => found = payload.or(found),
+                Err(first) => panic = panic.or(Some(first)),
+            }
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+        found
     }
 
     pub(crate) fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
@@ -137,28 +171,33 @@ impl Tree {
         }
         if leaving.is_inside() {
             let later = Arc::clone(&self.later);
-            leaving.defer(move |quiet| {
+            leaving.defer(move |drained| match drained {
                 // Where the store has gone, what has been marked goes with it.
-                let tree = later.lock().upgrade();
-                if let Some(tree) = tree {
-                    tree.finish(quiet);
+                Ok(quiet) => {
+                    let tree = later.lock().upgrade();
+                    if let Some(tree) = tree {
+                        tree.finish(quiet, KobjectHandle::null());
+                    }
                 }
+                Err((_, error)) => UNFINISHED.set(Some(error.into())),
             });
             return Ok(Removal::Begun(ours));
         }
         // Children before parents, also where another thread has the children.
         others.into_iter().try_for_each(|other| leaving.join(&self.nodes, other))?;
         let quiet = leaving.drain().map_err(|(_, error)| error)?;
-        Ok(Removal::Done(self.finish(quiet)))
+        let (gone, _) = self.finish(quiet, KobjectHandle::null());
+        Ok(Removal::Done(gone))
     }
 
-    /// Drops the payloads of objects that have been drained, takes the objects out of the tree and gives them up.
-    fn finish(&self, mut quiet: Drained<'_>) -> usize {
+    /// Drops the payloads of objects that have been drained, takes the objects out of the tree and gives them up. Returns how
+    /// many there were, and the one payload that is not to be dropped, if it is among them.
+    fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Payload>) {
         let objects: Vec<_> = quiet.handles().collect();
         let finish = Finish { tree: self, objects: &objects };
-        quiet.drop_payloads();
+        let payload = quiet.drop_payloads_but(kept);
         drop(finish);
-        objects.len()
+        (objects.len(), payload)
     }
 
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {

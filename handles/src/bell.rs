@@ -30,10 +30,11 @@ impl Bell {
         self.rung.notify_all();
     }
 
-    /// Some objects have begun to leave, and the caller has fenced since.
+    /// An object has begun to leave: its word was exchanged with `SeqCst`, or the caller has fenced since.
     pub(crate) fn marked(&self) {
-        // Relaxed: the caller's fence and the sleeper's decide which of the two sees the other.
-        if self.sleepers.load(Ordering::Relaxed) != 0 {
+        // SeqCst: after the mark in the one order of such operations, in which the sleeper's fence stands too: it decides which of
+        // the two sees the other.
+        if self.sleepers.load(Ordering::SeqCst) != 0 {
             self.ring();
         }
     }

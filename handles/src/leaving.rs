@@ -79,6 +79,7 @@ where
             let same = slot.version() == version.leaving();
             return Err(if same { RemoveError::Leaving } else { RemoveError::Stale(Stale) });
         }
+        self.slots.removals.bell.marked();
         self.marked.push((index, version));
         Ok(())
     }
@@ -171,17 +172,17 @@ where
         Blocker::of(self.slots, &self.marked, &self.seen)
     }
 
-    /// Goes on with the removal as the calling thread leaves the last of the objects: `finish` is called on this thread, in the
-    /// drop of its last guard of one of them, when nobody is inside any more. Where the thread is in none of them, that is at once.
+    /// Goes on with the removal as the calling thread leaves the last of the objects: it drains them in the drop of its last guard
+    /// of one of them, and calls `finish`, on this thread, with what [`drain`](Self::drain) gives. Where the thread is in none of
+    /// them, that is at once.
     ///
-    /// So a callback may remove its own object: when it has returned, all is gone. If the thread holds a pin as it leaves, or
-    /// waiting would be for itself, the removal is given up instead (see [`Leaving`]).
-    pub fn defer(self, finish: impl FnOnce(Quiet<'_, K, S, P>) + 'static) {
+    /// So a callback may remove its own object: when it has returned, all is gone. What cannot be drained then comes to `finish`
+    /// as an error; dropped, it is given up (see [`Leaving`]).
+    #[expect(clippy::type_complexity, reason = "what `drain` gives")]
+    pub fn defer(self, finish: impl FnOnce(Result<Quiet<'_, K, S, P>, (Leaving<'_, K, S, P>, RemoveError)>) + 'static) {
         let addresses = self.addresses();
         if !is_inside(&addresses) {
-            if let Ok(quiet) = self.drain() {
-                finish(quiet);
-            }
+            finish(self.drain());
             return;
         }
         let this = std::mem::ManuallyDrop::new(self);
@@ -326,17 +327,14 @@ where
     S: Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    fn run(self, finish: impl FnOnce(Quiet<'_, K, S, P>)) {
+    #[expect(clippy::type_complexity, reason = "what `drain` gives")]
+    fn run(self, finish: impl FnOnce(Result<Quiet<'_, K, S, P>, (Leaving<'_, K, S, P>, RemoveError)>)) {
         // The arena may have come to its end since, where a guard was forgotten.
         if !self.slots.removals.begin_run(&self.marked) {
             return;
         }
         let _run = Run { slots: &self.slots, objects: &self.marked };
-        let leaving: Leaving<'_, K, S, P> = Leaving::of(&self.slots, &self.domain, &self.marked);
-        // What cannot be finished is given up as it is dropped.
-        if let Ok(quiet) = leaving.drain() {
-            finish(quiet);
-        }
+        finish(Leaving::of(&self.slots, &self.domain, &self.marked).drain());
     }
 }
 

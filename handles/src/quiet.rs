@@ -48,6 +48,8 @@ where
     domain: &'a Domain,
     marked: Batch,
     taken: usize,
+    /// Columns have dropped what they held of the objects.
+    is_alone: bool,
     /// The thread that is noted as the one that removes.
     remover: u32,
     kind: std::marker::PhantomData<fn() -> K>,
@@ -63,11 +65,19 @@ where
     ///
     /// The caller removes the objects, which have been drained, and their payloads have not been taken.
     pub(crate) unsafe fn new(slots: &'a Arc<Slots<S, P>>, domain: &'a Domain, marked: Batch, remover: u32) -> Self {
-        Self { slots, domain, marked, taken: 0, remover, kind: std::marker::PhantomData }
+        Self { slots, domain, marked, taken: 0, is_alone: false, remover, kind: std::marker::PhantomData }
     }
 
     /// The payload of the next object.
+    ///
+    /// # Panics
+    ///
+    /// The first call, with the first panic of a drop of what columns hold of the objects
+    /// ([`PayloadColumn`](crate::PayloadColumn)): all of that goes before any payload.
     pub fn take(&mut self) -> Option<(Handle<K>, P)> {
+        let mut panic = FirstPanic::default();
+        self.leave_columns(&mut panic);
+        panic.resume();
         self.adopt();
         let (index, version) = self.marked.get(self.taken)?;
         let slot = self.slots.slot(index).ok()?;
@@ -108,13 +118,17 @@ where
         }
     }
 
-    /// Drops what columns hold of the objects.
+    /// Drops what columns hold of the objects, once.
+    #[inline]
     fn leave_columns(&mut self, panic: &mut FirstPanic) {
-        if self.slots.columns.hear_of_leaving() {
-            self.adopt();
-            DROPPING.set(DROPPING.get() + 1);
-            self.slots.columns.left(self.marked.iter(), panic);
-            DROPPING.set(DROPPING.get() - 1);
+        if !self.is_alone {
+            self.is_alone = true;
+            if self.slots.columns.hear_of_leaving() {
+                self.adopt();
+                DROPPING.set(DROPPING.get() + 1);
+                self.slots.columns.left(self.marked.iter(), panic);
+                DROPPING.set(DROPPING.get() - 1);
+            }
         }
     }
 
@@ -122,21 +136,40 @@ where
     ///
     /// # Panics
     ///
-    /// With the first panic of a payload's drop, after all have been dropped.
+    /// With the first panic of a drop, after all have been dropped.
     pub fn drop_payloads(&mut self) {
         let mut panic = FirstPanic::default();
         self.leave_columns(&mut panic);
         if std::mem::needs_drop::<P>() {
-            let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
-            let _duty = Duty::begin(self.marked.iter().filter_map(address));
-            DROPPING.set(DROPPING.get() + 1);
-            while let Some((_, payload)) = self.take() {
-                panic.catch(|| drop(payload));
-            }
-            DROPPING.set(DROPPING.get() - 1);
+            self.drop_but(None, &mut panic);
         }
         self.taken = self.marked.len();
         panic.resume();
+    }
+
+    /// As [`drop_payloads`](Self::drop_payloads), but for the payload of one object, which is handed back if it is among them.
+    ///
+    /// # Panics
+    ///
+    /// As there; that payload is dropped too.
+    pub fn drop_payloads_but(&mut self, kept: Handle<K>) -> Option<P> {
+        let mut panic = FirstPanic::default();
+        self.leave_columns(&mut panic);
+        let payload = self.drop_but(Some(kept), &mut panic);
+        panic.resume();
+        payload
+    }
+
+    fn drop_but(&mut self, kept: Option<Handle<K>>, panic: &mut FirstPanic) -> Option<P> {
+        let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
+        let _duty = Duty::begin(self.marked.iter().filter_map(address));
+        DROPPING.set(DROPPING.get() + 1);
+        let mut found = None;
+        while let Some((object, payload)) = self.take() {
+            if Some(object) == kept { found = Some(payload) } else { panic.catch(|| drop(payload)) }
+        }
+        DROPPING.set(DROPPING.get() - 1);
+        found
     }
 }
 

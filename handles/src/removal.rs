@@ -17,7 +17,8 @@ where
 {
     /// Removes an object: nobody gets in any more, those inside are waited for, and the payload is handed back.
     ///
-    /// Removals that were given up are finished first, if nobody is in their way.
+    /// Removals that were given up are finished first, if nobody is in their way. If this object's is among them, its payload is
+    /// handed back.
     ///
     /// # Errors
     ///
@@ -30,8 +31,10 @@ where
     ///
     /// With the panic of a payload's drop, of a removal that had been given up.
     pub fn remove(&self, handle: Handle<K>) -> Result<P, RemoveError> {
-        if self.has_given_up() {
-            self.reap();
+        if self.has_given_up() && !self.domain.is_pinned() {
+            if let (_, Some(payload)) = self.reap_but(handle) {
+                return Ok(payload);
+            }
         }
         if self.is_inside(handle) {
             return Err(if self.is_leaving(handle) { RemoveError::Leaving } else { RemoveError::Inside });
@@ -124,17 +127,22 @@ where
         if self.domain.is_pinned() {
             return 0;
         }
+        self.reap_but(Handle::null()).0
+    }
+
+    /// As [`reap`](Self::reap), but the payload of one object is handed back.
+    fn reap_but(&self, kept: Handle<K>) -> (usize, Option<P>) {
         let mut panic = FirstPanic::default();
-        let mut gone = 0;
+        let (mut gone, mut payload) = (0, None);
         for leaving in self.given_up() {
             // What is not quiet is given up again, as it is dropped.
-            if let Ok(quiet) = leaving.drain_until(Instant::now()) {
+            if let Ok(mut quiet) = leaving.drain_until(Instant::now()) {
                 gone += quiet.len();
-                panic.catch(|| drop(quiet));
+                panic.catch(|| payload = quiet.drop_payloads_but(kept).or(payload.take()));
             }
         }
         panic.resume();
-        gone
+        (gone, payload)
     }
 
     /// Sleeps inside an object until the object begins to leave, `is_over` answers true, or the deadline has come. True in the

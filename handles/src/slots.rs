@@ -81,10 +81,11 @@ impl<S, P> Slot<S, P> {
     /// removers one is told true.
     pub(crate) fn mark(&self, live: Version, remover: u32) -> bool {
         let (old, new) = (Word::settled(live), Word::leaving(live, remover));
-        // AcqRel: Release gives the next reader of the word what the remover knew; Acquire pairs with `publish`, the
-        // remover will take the payload. The race with readers is decided by the barrier that follows, not here.
+        // SeqCst: Release gives the next reader of the word what the remover knew; Acquire pairs with `publish`, the
+        // remover will take the payload; and it comes before the look for sleepers (`Bell::marked`). The race with readers is
+        // decided by the barrier that follows, not here.
         // Relaxed: a remover that came too late uses nothing of what it read.
-        self.word.compare_exchange(old.bits(), new.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.word.compare_exchange(old.bits(), new.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Changes the word of an incarnation that is leaving, as long as it is; `change` may refuse. Returns the word of before.

@@ -220,3 +220,41 @@ fn a_callback_may_use_attributes_of_its_own_and_other_objects() {
     assert_eq!(rig.read(summary, "all"), Err(GONE));
     assert_eq!(store.unregister::<KobjectHandle>(summary), Ok(disk_object));
 }
+
+/// E-7: a callback removes its own object while somebody else inside it waits for the callback's thread. As the callback returns,
+/// one of the two has to give way: the write is told EDEADLK, the object goes on leaving, and is reaped when all have left.
+#[test]
+fn a_write_whose_removal_would_wait_for_itself_is_edeadlk() {
+    let store = Arc::new(Store::new().unwrap());
+    let inside = Arc::new(Barrier::new(2));
+    let meet = Arc::clone(&inside);
+    let ty = DeviceType::shared::<()>("suicidal").wo("delete", move |object, _| {
+        meet.wait();
+        // The other has begun to wait for this object's callback when it sleeps in its removal of the second.
+        let other = object.store().lookup("/other")?;
+        until(|| !object.store().contains(other));
+        object.store().unregister_subtree(object.object()).map(drop)?;
+        Ok(())
+    });
+    let ty = store.define(ty).unwrap();
+    let object = store.register(store.root(), "self", ty, ()).unwrap();
+    let other = store.register(store.root(), "other", ty, ()).unwrap();
+    thread::scope(|scope| {
+        let remover = scope.spawn(|| {
+            let _guard = store.enter::<()>(object).unwrap();
+            inside.wait();
+            store.unregister_subtree(other)
+        });
+        // Inside of what the other thread removes, and removing what that is inside of.
+        let guard = store.enter::<()>(other).unwrap();
+        let write = store.write(object, "delete", b"1");
+        drop(guard);
+        let removed = remover.join().unwrap();
+        let edeadlk = Err(Error::Errno(Errno::EDEADLK));
+        let told = [write == edeadlk, removed == Err(Error::Deadlock)];
+        assert_eq!(told.iter().filter(|told| **told).count(), 1, "{write:?} {removed:?}");
+    });
+    store.reap();
+    assert!(store.is_empty());
+    assert_eq!(store.unregister_subtree(object), Err(GONE));
+}

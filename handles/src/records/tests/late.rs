@@ -313,7 +313,7 @@ fn a_removal_that_was_put_off_is_given_up_with_its_thread() {
             let mut leaving = arena.leave();
             leaving.mark(handle).unwrap();
             let tell = tell;
-            leaving.defer(move |quiet| tell.send(quiet.len()).unwrap());
+            leaving.defer(move |quiet| tell.send(quiet.unwrap().len()).unwrap());
         });
         leaver.join().unwrap();
         assert!(arena.has_given_up());
