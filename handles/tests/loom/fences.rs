@@ -45,3 +45,39 @@ fn a_reader_that_does_not_fence_is_not_seen() {
 fn a_remover_that_does_not_fence_sees_nobody() {
     enter_against_mark(true, false);
 }
+
+/// A reader says that it will not fence any more, fences once, and goes on; a remover that does not know it yet issues no
+/// barrier. Fails where the reader is let in, and the remover neither sees it nor knows that it has to issue a barrier.
+fn stop_fencing_against_mark(fences: bool) {
+    check(move || {
+        let [mark, unfenced, cell] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+        let reader = thread::spawn({
+            let (mark, unfenced, cell) = (Arc::clone(&mark), Arc::clone(&unfenced), Arc::clone(&cell));
+            move || {
+                unfenced.store(1, Ordering::Release);
+                if fences {
+                    fence(Ordering::SeqCst);
+                }
+                cell.store(1, Ordering::Release);
+                mark.load(Ordering::Acquire) == 1
+            }
+        });
+        mark.store(1, Ordering::Release);
+        fence(Ordering::SeqCst);
+        let is_known = unfenced.load(Ordering::Acquire) == 1;
+        let sees_cell = cell.load(Ordering::Acquire) == 1;
+        let sees_mark = reader.join().unwrap();
+        assert!(sees_mark || sees_cell || is_known, "let in, and not seen");
+    });
+}
+
+#[test]
+fn who_stops_fencing_is_known_for_it_or_sees_the_mark() {
+    stop_fencing_against_mark(true);
+}
+
+#[test]
+#[should_panic(expected = "let in, and not seen")]
+fn who_stops_fencing_without_a_last_fence_is_not_seen() {
+    stop_fencing_against_mark(false);
+}

@@ -53,14 +53,13 @@ fn a_barrier_that_is_shared_has_seen_what_each_did_before() {
 #[test]
 fn a_barrier_that_is_refused_serves_nobody() {
     check(|| {
-        let mut calls = 0;
-        stand_in(move || {
-            calls += 1;
-            calls > 1
-        });
+        let calls = Arc::new(Unmodelled::new(0));
+        let count = Arc::clone(&calls);
+        stand_in(move || count.fetch_add(1, Relaxed) > 0);
         let other = thread::spawn(barrier);
         let mine = barrier();
         let all = [mine, other.join().unwrap()];
         assert_eq!(all.iter().filter(|answer| **answer == Err(RemoveError::Barrier)).count(), 1);
+        assert_eq!(calls.load(Relaxed), 2, "the second one was served by the first one's");
     });
 }

@@ -52,7 +52,7 @@ fn told(threads: usize, ring: bool) -> usize {
     told
 }
 
-/// T98: each of two is inside one object and removes the other's. Exactly one is told, and both objects go.
+/// Each of two is inside one object and removes the other's. Exactly one is told, and both objects go.
 #[test]
 fn of_two_that_remove_each_others_object_one_is_told() {
     check(|| assert_eq!(told(2, true), 1));

@@ -63,7 +63,7 @@ fn of_those_who_remove_what_they_are_in_one_does() {
     });
 }
 
-/// E-8: a removal from outside meets the one from inside, and returns when that one is over, payload and all.
+/// E-6: a removal from outside meets the one from inside, and returns when that one is over, payload and all.
 #[test]
 fn who_removes_from_outside_waits_for_who_does_from_inside() {
     check(|| {

@@ -17,9 +17,25 @@ const THREADS: usize = 4;
 const STEPS: usize = 8;
 const OBJECTS: usize = 3;
 
+/// An object, and its parts' witnesses.
+#[derive(Clone)]
+struct Known {
+    disk: Handle<Disk>,
+    store: Arc<Witness>,
+    payload: Arc<Witness>,
+}
+
+impl Known {
+    /// Uses the payload of what has been entered, which is to be this object's.
+    fn visit(&self, payload: &Payload) {
+        assert!(payload.is_of(&self.payload), "another object");
+        payload.visit();
+    }
+}
+
 struct Storm {
     disks: Disks,
-    known: Mutex<Vec<Handle<Disk>>>,
+    known: Mutex<Vec<Known>>,
     witnesses: Mutex<Vec<Arc<Witness>>>,
 }
 
@@ -34,47 +50,50 @@ impl Storm {
 
     /// An object in the place of one that may have left, or not.
     fn plug(&self) {
-        let ((store, first), (payload, second)) = (payload(), payload());
-        let disk = self.disks.insert(store, payload).unwrap();
-        self.witnesses.lock().extend([first, second]);
+        let ((first, store), (second, payload)) = (payload(), payload());
+        let disk = self.disks.insert(first, second).unwrap();
+        self.witnesses.lock().extend([Arc::clone(&store), Arc::clone(&payload)]);
         let mut known = self.known.lock();
+        let one = Known { disk, store, payload };
         if known.len() < 2 * OBJECTS {
-            known.push(disk);
+            known.push(one);
         } else {
             let at = thread_rng().gen_range(0..known.len());
-            known[at] = disk;
+            known[at] = one;
         }
     }
 
-    fn any(&self) -> Handle<Disk> {
+    fn any(&self) -> Known {
         let known = self.known.lock();
-        known[thread_rng().gen_range(0..known.len())]
+        known[thread_rng().gen_range(0..known.len())].clone()
     }
 
     fn step(&self) {
+        let one = self.any();
         match thread_rng().gen_range(0..12) {
             0 | 1 => {
-                if let Ok(guard) = self.disks.enter(self.any()) {
-                    guard.visit();
+                if let Ok(guard) = self.disks.enter(one.disk) {
+                    one.visit(&guard);
                 }
             }
             2 => self.visit_two(),
             3 => {
                 let pin = self.disks.domain().pin();
-                if let Ok(store) = self.disks.get_leaving(&pin, self.any()) {
+                if let Ok(store) = self.disks.get_leaving(&pin, one.disk) {
+                    assert!(store.is_of(&one.store), "another object");
                     store.visit();
                 }
             }
             4 => {
-                if let Ok(owned) = self.disks.enter_owned(self.any(), Label::NONE) {
-                    owned.visit();
+                if let Ok(owned) = self.disks.enter_owned(one.disk, Label::NONE) {
+                    one.visit(&owned);
                 }
             }
             5 => {
                 let mut session = self.disks.session();
-                for _ in 0..2 {
-                    if let Ok(visit) = session.enter(self.any()) {
-                        visit.visit();
+                for one in [one, self.any()] {
+                    if let Ok(visit) = session.enter(one.disk) {
+                        one.visit(&visit);
                     }
                 }
             }
@@ -92,21 +111,24 @@ impl Storm {
 
     /// Two at once, which are left in the order in which they were entered; from the one, the other is removed now and then.
     fn visit_two(&self) {
-        let guards = [self.any(), self.any()].map(|disk| self.disks.enter(disk));
+        let two = [self.any(), self.any()];
+        let guards = two.each_ref().map(|one| self.disks.enter(one.disk));
         if thread_rng().gen_bool(0.3) {
-            match self.disks.remove(self.any()) {
+            match self.disks.remove(self.any().disk) {
                 Ok(payload) => drop(payload),
                 Err(RemoveError::Stale(_) | RemoveError::Leaving | RemoveError::Deadlock | RemoveError::Inside) => {}
                 Err(error) => panic!("{error}"),
             }
         }
-        for guard in guards.into_iter().flatten() {
-            guard.visit();
+        for (one, guard) in two.iter().zip(guards) {
+            if let Ok(guard) = guard {
+                one.visit(&guard);
+            }
         }
     }
 
     fn remove(&self) {
-        match self.disks.remove(self.any()) {
+        match self.disks.remove(self.any().disk) {
             Ok(payload) => drop(payload),
             Err(RemoveError::Stale(_) | RemoveError::Leaving | RemoveError::Deadlock) => {}
             Err(error) => panic!("{error}"),
@@ -118,7 +140,7 @@ impl Storm {
         let mut leaving = self.disks.leave();
         for _ in 0..2 {
             // It may be stale, or leaving.
-            let _ = leaving.mark(self.any());
+            let _ = leaving.mark(self.any().disk);
         }
         let drained = if thread_rng().gen_bool(0.5) { leaving.drain() } else { leaving.drain_until(Instant::now()) };
         match drained {
@@ -129,12 +151,12 @@ impl Storm {
     }
 
     fn remove_from_inside(&self) {
-        let disk = self.any();
+        let disk = self.any().disk;
         let Ok(guard) = self.disks.enter(disk) else { return };
         let mut leaving = self.disks.leave();
         let marked = leaving.mark(disk).is_ok();
         // Another one beside it.
-        let _ = leaving.mark(self.any());
+        let _ = leaving.mark(self.any().disk);
         leaving.defer(|quiet| drop(quiet));
         guard.visit();
         drop(guard);
