@@ -116,7 +116,7 @@ impl Drop for Store {
         }
         let first = catch_unwind(AssertUnwindSafe(|| self.tree.reap()));
         // It fails only where the system refuses the barrier; then the arena drops the payloads, in no order.
-        let second = catch_unwind(AssertUnwindSafe(|| self.tree.unregister_below(self.tree.root)));
+        let second = catch_unwind(AssertUnwindSafe(|| self.tree.end()));
         if let Some(panic) = first.err().or(second.err()).filter(|_| !thread::panicking()) {
             resume_unwind(panic);
         }

@@ -163,7 +163,20 @@ impl Tree {
         found
     }
 
-    pub(crate) fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
+    /// Removes all that is not leaving yet, for the store's end: there is nobody to be waited for.
+    pub(crate) fn end(&self) -> Result {
+        let mut leaving = self.nodes.leave();
+        let objects = self.subtree(&self.domain.pin(), self.root);
+        objects
+            .into_iter()
+            .filter(|object| self.nodes.contains(*object))
+            .try_for_each(|object| leaving.mark(object))?;
+        let quiet = leaving.drain().map_err(|(_, error)| error)?;
+        self.finish(quiet, KobjectHandle::null());
+        Ok(())
+    }
+
+    fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
         let mut leaving = self.nodes.leave();
         let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
         if ours == 0 {

@@ -133,3 +133,22 @@ fn a_payload_that_panics_at_the_end_holds_nothing_up() {
     assert_eq!(world.dropped(), ["below", "below", "top"]);
     assert_eq!(Arc::strong_count(&code), 1);
 }
+
+/// A panic of what was given up, as the store is dropped, does not keep the rest from going children first.
+#[test]
+fn a_panic_at_the_end_leaves_the_order_as_it_is() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let parent = rig.add(store.root(), "parent");
+    rig.add(parent, "child");
+    let bomb = store.define(DeviceType::shared::<Bomb>("bomb")).unwrap();
+    let bombs = [0, 1]
+        .map(|n| store.register(store.root(), &format!("bomb{n}"), bomb, Bomb(Arc::new(AtomicUsize::new(n)))).unwrap());
+    for bomb in bombs {
+        mem::forget(store.enter::<Bomb>(bomb).unwrap());
+        assert_eq!(store.unregister_subtree(bomb), Ok(Removal::Begun(1)));
+    }
+    let world = Arc::clone(&rig.world);
+    assert!(panic_of(|| drop(rig)).starts_with("bomb"));
+    assert_eq!(world.dropped(), ["child", "parent"]);
+}

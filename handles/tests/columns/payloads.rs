@@ -233,3 +233,25 @@ fn the_arena_of_another_kind_of_parts_is_not_the_columns() {
     column.insert(&one, handle, "a".into()).unwrap();
     assert!(column.enter(&other, handle).is_err() && column.enter(&other, twin).is_err());
 }
+
+/// Where a removal hands the payload back, what columns hold goes before that; if that panics, the payload is not lost with it.
+#[test]
+fn what_columns_hold_goes_before_a_payload_is_handed_back() {
+    for density in DENSITIES {
+        let drops = Drops::default();
+        let disks: Arena<Disk, (), Token> = Arena::new(&Domain::new().unwrap()).unwrap();
+        let column = disks.payload_column::<OnDrop>(density);
+        let [good, bad] = [(); 2].map(|()| disks.insert((), drops.token()).unwrap());
+        let held = drops.token();
+        assert!(column.insert(&disks, good, OnDrop::new(move || drop(held))).is_ok());
+        let payload = disks.remove(good).unwrap();
+        assert_eq!(drops.count(), 1, "the column's is gone, the payload is here");
+        drop(payload);
+
+        let panics = OnDrop::new(|| std::panic::resume_unwind(Box::new("bad")));
+        assert!(column.insert(&disks, bad, panics).is_ok());
+        let panic = catch_unwind(AssertUnwindSafe(|| disks.remove(bad).map(drop))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"bad"));
+        assert_eq!((drops.count(), disks.len()), (3, 0));
+    }
+}

@@ -2,7 +2,9 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
 use enodev_handles::{Label, RemoveError, Stale, Strategy};
 
@@ -137,4 +139,49 @@ fn a_forgotten_removal_drops_nothing_twice() {
     assert!(arena.contains(stays) && !arena.contains(forgotten));
     drop(arena);
     assert_eq!((parts.count(), payloads.count()), (3, 1));
+}
+
+/// S3-3: who asks again for an object whose removal was given up gets its payload, once nobody is inside; the others that were
+/// marked with it go with it.
+#[test]
+fn the_payload_of_a_removal_that_was_given_up_can_be_had() {
+    let arena = disks::<(), (u32, Drops)>(Strategy::Auto);
+    let drops = Drops::default();
+    let handles = [1, 2, 3].map(|name| arena.insert((), (name, drops.clone())).unwrap());
+    let inside = arena.enter_owned(handles[2], Label::NONE).unwrap();
+    let mut leaving = arena.leave();
+    handles.iter().for_each(|handle| leaving.mark(*handle).unwrap());
+    let (leaving, error) = leaving.drain_until(Instant::now()).err().unwrap();
+    assert_eq!(error, RemoveError::TimedOut);
+    drop(leaving);
+    assert_eq!(arena.remove(handles[1]).err(), Some(RemoveError::Leaving));
+    drop(inside);
+    assert_eq!(arena.remove(handles[1]).map(|(name, _)| name).ok(), Some(2));
+    assert_eq!(arena.len(), 0);
+    assert!(handles.iter().all(|handle| arena.remove(*handle).err() == Some(RemoveError::Stale(Stale))));
+}
+
+/// E-47: who sleeps inside an object is woken by the mark alone, before anybody drains.
+#[test]
+fn a_mark_wakes_who_sleeps_inside() {
+    for strategy in STRATEGIES {
+        let arena = disks::<(), ()>(strategy);
+        let handle = arena.insert((), ()).unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            let arena = &arena;
+            scope.spawn(move || {
+                let _guard = arena.enter(handle).unwrap();
+                tell.send(()).unwrap();
+                assert!(arena.sleep(handle, None, || false));
+                tell.send(()).unwrap();
+            });
+            told.recv().unwrap();
+            linger();
+            let mut leaving = arena.leave();
+            leaving.mark(handle).unwrap();
+            told.recv().unwrap();
+            assert!(leaving.drain().is_ok());
+        });
+    }
 }
