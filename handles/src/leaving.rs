@@ -178,7 +178,6 @@ where
     ///
     /// So a callback may remove its own object: when it has returned, all is gone. What cannot be drained then comes to `finish`
     /// as an error; dropped, it is given up (see [`Leaving`]).
-    #[expect(clippy::type_complexity, reason = "what `drain` gives")]
     pub fn defer(self, finish: impl FnOnce(Result<Quiet<'_, K, S, P>, (Leaving<'_, K, S, P>, RemoveError)>) + 'static) {
         let addresses = self.addresses();
         if !is_inside(&addresses) {
@@ -327,7 +326,6 @@ where
     S: Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    #[expect(clippy::type_complexity, reason = "what `drain` gives")]
     fn run(self, finish: impl FnOnce(Result<Quiet<'_, K, S, P>, (Leaving<'_, K, S, P>, RemoveError)>)) {
         // The arena may have come to its end since, where a guard was forgotten.
         if !self.slots.removals.begin_run(&self.marked) {
