@@ -31,7 +31,7 @@ use crate::slots::{Slot, Slots, stale};
 ///
 /// # Invariants
 ///
-/// The ticket's cell is reserved for this session, and empty but while a `Visit` borrows it (or was forgotten).
+/// The ticket's cell is reserved for the session, and empty but while a `Visit` borrows it (or was forgotten).
 pub struct Session<'a, K, S: 'static, P> {
     slots: &'a Slots<S, P>,
     ticket: Ticket,
