@@ -92,7 +92,8 @@ impl<K: Kind, S, P> fmt::Debug for Session<'_, K, S, P> {
 
 /// An active reference made by a [`Session`].
 ///
-/// One that is forgotten holds its object until the session enters another one, or is dropped.
+/// One that is forgotten holds its object until the session enters another one, or is dropped. A removal that sleeps by then is
+/// woken as that other one is left.
 ///
 /// # Invariants
 ///
