@@ -31,7 +31,7 @@ use crate::slots::{Slot, Slots, stale};
 ///
 /// # Invariants
 ///
-/// The ticket's cell is reserved for this session, and empty but while a `Visit` borrows it (or was forgotten).
+/// The ticket's cell is reserved for the session, and empty but while a `Visit` borrows it (or was forgotten).
 pub struct Session<'a, K, S: 'static, P> {
     slots: &'a Slots<S, P>,
     ticket: Ticket,
@@ -92,7 +92,8 @@ impl<K: Kind, S, P> fmt::Debug for Session<'_, K, S, P> {
 
 /// An active reference made by a [`Session`].
 ///
-/// One that is forgotten holds its object until the session enters another one, or is dropped.
+/// One that is forgotten holds its object until the session enters another one, or is dropped. A removal that sleeps by then is
+/// woken as that other one is left.
 ///
 /// # Invariants
 ///

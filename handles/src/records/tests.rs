@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::cells::CELLS;
-use crate::cells::tests::{alarms, is_awaited};
+use crate::cells::tests::{duties, is_awaited};
 use crate::drain::Marked;
 use crate::error::RemoveError;
 use crate::fences::Strategy;

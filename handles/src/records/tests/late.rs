@@ -114,14 +114,18 @@ fn a_leave_looks_at_the_alarm_when_it_has_cleared_its_cell() {
         let stop: &'static Stop = Box::leak(Box::default());
         let ((enters, entered), (tell, told)) = (mpsc::channel(), mpsc::channel());
         thread::scope(|scope| {
-            let address = place.address();
-            let leaver = scope.spawn(move || {
+            // Should this fail, they go, and nobody waits for them.
+            let (entered, tell, address) = (entered, tell, place.address());
+            scope.spawn(move || {
                 way.prepare();
                 let ticket = way.enter(address);
                 enters.send(()).unwrap();
                 told.recv().unwrap();
                 STOP.set(Some(stop));
                 ticket.leave();
+                enters.send(()).unwrap();
+                // The cell is nobody else's yet.
+                let _end = told.recv();
             });
             entered.recv().unwrap();
             let occupant = place.occupants()[0];
@@ -131,8 +135,9 @@ fn a_leave_looks_at_the_alarm_when_it_has_cleared_its_cell() {
             occupant.raise_alarm();
             let before = departures(&occupant);
             stop.is_lifted.store(true, Ordering::SeqCst);
-            leaver.join().unwrap();
+            entered.recv().unwrap();
             assert_eq!(departures(&occupant), before + 1, "{way:?}: not reported");
+            tell.send(()).unwrap();
         });
     }
 }
@@ -249,7 +254,7 @@ fn a_record_that_was_lent_to_a_dying_thread_is_given_back() {
     assert!(registered() - before < THREADS / 10, "{} records more", registered() - before);
     assert!(place.occupants().is_empty());
     let registry = REGISTRY.read();
-    assert!(registry.idle.iter().flat_map(|record| record.first.chain()).all(|block| alarms(block) == 0));
+    assert!(registry.idle.iter().flat_map(|record| record.first.chain()).all(|block| duties(block) == 0));
 }
 
 /// A session that lives as long as its thread's last destructors has its block until then, and the record goes on from there.
