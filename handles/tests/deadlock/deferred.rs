@@ -191,7 +191,9 @@ fn a_circle_as_the_thread_leaves_is_found() {
                 let in_own = arena.enter(own).unwrap();
                 both.wait();
                 let count = Arc::clone(&finished);
-                defer(&arena, &[own], move |_| drop(count.fetch_add(1, Ordering::SeqCst)));
+                defer(&arena, &[own], move |_| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                });
                 drop(in_own);
                 drop(in_kept);
                 other.join().unwrap()

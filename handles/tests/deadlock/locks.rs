@@ -1,7 +1,7 @@
 //! The lock itself, as an exclusion shows it.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use enodev_handles::{Deadlock, Exclusion};
@@ -36,27 +36,25 @@ fn all_who_wait_get_in_one_at_a_time() {
 fn a_sleeper_is_woken_although_others_are_quicker() {
     for _ in 0..50 {
         let exclusion = Exclusion::new(());
-        let (slept, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let [started, done] = [(); 2].map(|()| AtomicUsize::new(0));
         let held = exclusion.lock().unwrap();
         thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
-                    slept.fetch_add(1, Ordering::SeqCst);
+                    started.fetch_add(1, Ordering::SeqCst);
                     drop(exclusion.lock().unwrap());
-                    slept.fetch_sub(1, Ordering::SeqCst);
+                    done.fetch_add(1, Ordering::SeqCst);
                 });
             }
             scope.spawn(|| {
-                until(|| slept.load(Ordering::SeqCst) == 3);
-                while !over.load(Ordering::SeqCst) {
+                until(|| started.load(Ordering::SeqCst) == 3);
+                while done.load(Ordering::SeqCst) < 3 {
                     drop(exclusion.lock().unwrap());
                 }
             });
-            until(|| slept.load(Ordering::SeqCst) == 3);
+            until(|| started.load(Ordering::SeqCst) == 3);
             linger();
             drop(held);
-            until(|| slept.load(Ordering::SeqCst) == 0);
-            over.store(true, Ordering::SeqCst);
         });
     }
 }

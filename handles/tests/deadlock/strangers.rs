@@ -181,7 +181,7 @@ fn look_ups_that_fail_close_no_circle() {
                 while !over.load(Ordering::SeqCst) {
                     let handle = *handle.lock().unwrap();
                     (0..50).for_each(|_| drop(arena.enter(handle)));
-                    exclusion.lock().unwrap();
+                    drop(exclusion.lock().unwrap());
                 }
             });
             for round in 0..ROUNDS {
