@@ -86,6 +86,38 @@ fn who_has_the_number_of_a_former_remover_is_not_waited_for() {
     }
 }
 
+/// E-6: nor is it taken for that one: it waits for the end of the removal like anybody else.
+#[test]
+fn who_has_the_number_of_a_former_remover_waits_for_the_removal() {
+    const HEIRS: usize = 4;
+    for strategy in STRATEGIES {
+        for _ in 0..10 {
+            let arena = disks::<(), u32>(strategy);
+            let handle = arena.insert((), 1).unwrap();
+            let (waiting, drained) = (AtomicUsize::new(0), AtomicBool::new(false));
+            thread::scope(|scope| {
+                let marks = || {
+                    let mut leaving = arena.leave();
+                    leaving.mark(handle).unwrap();
+                    leaving
+                };
+                let leaving = scope.spawn(marks).join().unwrap();
+                let second = || {
+                    waiting.fetch_add(1, Ordering::SeqCst);
+                    (arena.remove(handle), drained.load(Ordering::SeqCst))
+                };
+                let heirs = [(); HEIRS].map(|()| scope.spawn(second));
+                until(|| waiting.load(Ordering::SeqCst) == HEIRS);
+                linger();
+                drained.store(true, Ordering::SeqCst);
+                drop(leaving.drain().unwrap());
+                let expected = (Err(RemoveError::Stale(Stale)), true);
+                heirs.into_iter().for_each(|heir| assert_eq!(heir.join().unwrap(), expected));
+            });
+        }
+    }
+}
+
 thread_local! {
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
