@@ -51,7 +51,7 @@ impl Bell {
         let leaving = |word: Word| word.version() == version.leaving();
         // Acquire: pairs with the AcqRel of whoever changes the word.
         let now = || Word::from_bits(word.load(Ordering::Acquire));
-        let caller = records::own_number();
+        let (caller, waiter) = (records::identity(), records::own_number());
         let mut bell = self.lock.lock();
         let mut late = false;
         loop {
@@ -72,7 +72,7 @@ impl Bell {
                 continue;
             }
             // SAFETY: the word is borrowed until the wait is over.
-            let waiting = unsafe { waits::begin(caller, On::Removal(NonNull::from(word), version)) };
+            let waiting = unsafe { waits::begin(waiter, On::Removal(NonNull::from(word), version)) };
             let _waiting = waiting.map_err(|Deadlock| RemoveError::Deadlock)?;
             if now() == Word::from_bits(new) {
                 match deadline {

@@ -50,7 +50,7 @@ where
     P: Send + Sync + 'static,
 {
     pub(crate) fn new(slots: &'a Arc<Slots<S, P>>, domain: &'a Domain) -> Self {
-        let remover = records::own_number();
+        let remover = records::identity();
         Self { slots, domain, marked: Batch::default(), remover, seen: Vec::new(), kind: PhantomData }
     }
 
@@ -250,7 +250,7 @@ where
         if self.domain.is_pinned() {
             return Err(RemoveError::Pinned);
         }
-        if self.remover != records::own_number() {
+        if self.remover != records::identity() {
             self.take_over();
         }
         Ok(())
@@ -258,7 +258,7 @@ where
 
     /// The calling thread is the one that removes from now on.
     pub(crate) fn take_over(&mut self) {
-        self.remover = records::own_number();
+        self.remover = records::identity();
         take_over(self.slots, &self.marked, self.remover);
     }
 

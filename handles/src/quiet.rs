@@ -111,7 +111,7 @@ where
 
     /// The calling thread goes on with the removal: a payload's drop that asks for its own object is not to wait for it.
     fn adopt(&mut self) {
-        let caller = records::own_number();
+        let caller = records::identity();
         if self.remover != caller {
             self.remover = caller;
             take_over(self.slots, &self.marked, caller);

@@ -42,6 +42,8 @@ pub(crate) struct Record {
     transient: AtomicBool,
     /// How many locks the owner holds: as long as it does, the record is its own.
     held: AtomicU32,
+    /// What tells the owner from those before and after.
+    identity: AtomicU32,
     owner: Mutex<Option<Owner>>,
 }
 
@@ -68,6 +70,7 @@ impl Record {
             entered: AtomicU32::new(0),
             transient: AtomicBool::new(false),
             held: AtomicU32::new(0),
+            identity: AtomicU32::new(0),
             owner: Mutex::new(None),
         }
     }
@@ -75,6 +78,11 @@ impl Record {
     /// What tells the record from the others. Never 0.
     pub(crate) fn number(&self) -> u32 {
         self.first.owner()
+    }
+
+    fn identity(&self) -> u32 {
+        // Relaxed: asked by the owner, which stored it.
+        self.identity.load(Ordering::Relaxed)
     }
 
     fn is_unfenced(&self) -> bool {
@@ -182,10 +190,12 @@ struct Registry {
     /// Those that a drain looks at.
     live: Vec<&'static Record>,
     idle: Vec<&'static Record>,
+    /// How many owners there have been.
+    owners: u32,
 }
 
 process_static! {
-    static REGISTRY: RwLock<Registry> = RwLock::new(Registry { live: Vec::new(), idle: Vec::new() });
+    static REGISTRY: RwLock<Registry> = RwLock::new(Registry { live: Vec::new(), idle: Vec::new(), owners: 0 });
     /// Changes with every change of the live ones.
     static CHANGES: AtomicUsize = AtomicUsize::new(0);
     /// How many numbers have been given to threads without a record.
@@ -203,6 +213,9 @@ impl Registry {
             Box::leak(Box::new(Record::new(number)))
         });
         *record.owner.lock() = owner;
+        self.owners = self.owners % RECORDS_LAST + 1;
+        // Relaxed: read by the owner only, which calls this.
+        record.identity.store(self.owners, Ordering::Relaxed);
         self.live.push(record);
         self.changed();
         record
@@ -335,16 +348,22 @@ pub(crate) fn current() -> &'static Record {
     }
 }
 
-/// What tells the calling thread from the others: the number of its record. Never 0.
-pub(crate) fn own_number() -> u32 {
-    CURRENT.get().map_or_else(number_without_record, Record::number)
+/// What tells the calling thread from all others, also from those that have ended (the last five hundred million): other than
+/// the number of its record it may be kept where it outlives the thread. Never 0.
+pub(crate) fn identity() -> u32 {
+    CURRENT.get().map_or_else(|| without_record(Record::identity), Record::identity)
 }
 
-/// A thread that is at its end would not give a record back that it takes for nothing but the number.
+/// What tells the calling thread from the others that are alive: the number of its record. Never 0.
+pub(crate) fn own_number() -> u32 {
+    CURRENT.get().map_or_else(|| without_record(Record::number), Record::number)
+}
+
+/// A thread that is at its end would not give a record back that it takes for nothing but a number.
 #[cold]
-fn number_without_record() -> u32 {
+fn without_record(number: impl FnOnce(&Record) -> u32) -> u32 {
     if EXIT.try_with(|_| ()).is_ok() {
-        return current().number();
+        return number(current());
     }
     if DYING.get() == 0 {
         // Relaxed: nothing comes with the number.

@@ -42,7 +42,7 @@ where
         if self.domain.is_pinned() {
             return Err(RemoveError::Pinned);
         }
-        let (slot, remover) = (self.slots.slot(handle.index())?, records::own_number());
+        let (slot, remover) = (self.slots.slot(handle.index())?, records::identity());
         if slot.mark(handle.version(), remover) {
             take_one(self, slot, (handle.index(), handle.version()), remover)
         } else {
@@ -69,7 +69,7 @@ where
             return true;
         }
         let word = slot.word();
-        self.may_wait().is_ok() && !word.is_given_up() && word.remover() != records::own_number()
+        self.may_wait().is_ok() && !word.is_given_up() && word.remover() != records::identity()
     }
 
     /// Waits until an object that another thread is removing has gone, payload and all. Returns at once if it is not

@@ -41,7 +41,7 @@ pub(crate) enum On {
 struct Wait {
     thread: u32,
     on: On,
-    /// The slots whose removals do not end before this wait does.
+    /// The slots, and gates, whose removals do not end before this wait does: the addresses of their words.
     duties: Vec<usize>,
 }
 

@@ -148,7 +148,7 @@ impl<T> State<T> {
 
     /// Makes the calling thread the one that closes; waits for another that does.
     fn claim(&self, deadline: Option<Instant>) -> Result<Closer<'_, T>, CloseError> {
-        let own = records::own_number();
+        let own = records::identity();
         loop {
             // Marks the gate where it is open.
             let claim = |word: Word| {

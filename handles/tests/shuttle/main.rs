@@ -27,6 +27,9 @@ mod enter;
 #[path = "../models/inside.rs"]
 mod inside;
 #[cfg(test)]
+#[path = "../models/locks.rs"]
+mod locks;
+#[cfg(test)]
 #[path = "../models/owned.rs"]
 mod owned;
 #[cfg(test)]
