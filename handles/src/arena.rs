@@ -10,6 +10,7 @@ use crate::active::Active;
 use crate::domain::{Domain, Pin};
 use crate::error::{Full, KindTaken, Stale};
 use crate::fences::Fences;
+use crate::free::Limbo;
 use crate::handle::{Handle, Kind};
 use crate::label::Label;
 use crate::owned::Owned;
@@ -267,7 +268,7 @@ where
 
     /// Reclaims what can be reclaimed and tells how much is left: nothing, unless some thread is pinned.
     pub fn flush(&self) -> usize {
-        hand_over(&self.slots, &self.domain, self.slots.limbo());
+        self.slots.limbo().for_each(|limbo| hand_over(&self.slots, &self.domain, limbo));
         self.domain.advance();
         self.garbage()
     }
@@ -284,24 +285,24 @@ where
     S: Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    if let Some(indices) = slots.retire(retired, GARBAGE_BATCH) {
-        hand_over(slots, domain, indices);
+    if let Some(limbo) = slots.retire(retired, GARBAGE_BATCH) {
+        hand_over(slots, domain, limbo);
     }
 }
 
 /// Hands retired slots to the collector.
-fn hand_over<S, P>(slots: &Arc<Slots<S, P>>, domain: &Domain, indices: Vec<u32>)
+fn hand_over<S, P>(slots: &Arc<Slots<S, P>>, domain: &Domain, limbo: Limbo)
 where
     S: Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    if indices.is_empty() {
+    if limbo.indices.is_empty() {
         return;
     }
-    let (slots, count) = (Arc::clone(slots), indices.len());
+    let (slots, count) = (Arc::clone(slots), limbo.indices.len());
     slots.hand_over(count);
     domain.defer(count, move || {
-        slots.reclaim(&indices);
+        slots.reclaim(&limbo);
         slots.handed_back(count);
     });
 }

@@ -21,10 +21,28 @@ pub(crate) struct Shelf {
     queue: VecDeque<u32>,
     /// Never used.
     fresh: std::ops::Range<u32>,
-    /// Retired slots whose store parts wait for an epoch, not yet handed to the collector.
-    pub(crate) limbo: Vec<u32>,
+    pub(crate) limbo: Limbo,
     /// Slots taken, less those given back here: the sum over all shelves is how many are held.
     pub(crate) held: isize,
+}
+
+/// Retired slots whose store parts wait for an epoch, to be handed to the collector together. They come back to the shelf that
+/// they leave, whoever reclaims them: its threads have them in their caches.
+#[derive(Debug, Default)]
+pub(crate) struct Limbo {
+    pub(crate) indices: Vec<u32>,
+    /// The generations of some of them are used up.
+    pub(crate) has_worn: bool,
+    /// The number of the shelf.
+    pub(crate) shelf: usize,
+}
+
+impl Limbo {
+    /// Takes all that is in it.
+    pub(crate) fn take(&mut self, shelf: usize) -> Self {
+        let next = Self { indices: Vec::with_capacity(self.indices.len().min(BATCH)), ..Self::default() };
+        Self { shelf, ..std::mem::replace(self, next) }
+    }
 }
 
 /// What all shelves share.

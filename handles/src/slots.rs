@@ -14,7 +14,7 @@ use crate::chunks::{CAPACITY, Chunks, Erased, Found, Zeroed};
 use crate::columns::Columns;
 use crate::error::{Full, Stale};
 use crate::fences::Fences;
-use crate::free::{Depot, Shelf};
+use crate::free::{Depot, Limbo, Shelf};
 use crate::owned::Stays;
 use crate::records;
 use crate::removals::Removals;
@@ -114,6 +114,11 @@ struct Padded<T>(T);
 /// So many shelves an arena has. A power of two.
 const SHELVES: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
 
+/// The number of the calling thread's shelf.
+fn own_shelf() -> usize {
+    records::own_number() as usize % SHELVES
+}
+
 /// The slots of one arena.
 pub(crate) struct Slots<S, P> {
     chunks: Chunks<Slot<S, P>>,
@@ -169,7 +174,7 @@ impl<S, P> Slots<S, P> {
 
     /// The shelf of the calling thread.
     fn shelf(&self) -> &Mutex<Shelf> {
-        &self.shelves[records::own_number() as usize % self.shelves.len()].0
+        &self.shelves[own_shelf()].0
     }
 
     /// Takes a vacant slot; the version is the one that it will have when it is published.
@@ -243,7 +248,7 @@ impl<S, P> Slots<S, P> {
         self.vacate(index, version);
         let mut shelf = self.shelf().lock();
         shelf.held -= 1;
-        self.free(&mut shelf, &[index]);
+        self.free(&mut shelf, &[index], true);
     }
 
     /// Makes the slot vacant, for the next generation. True if somebody waits for that.
@@ -255,30 +260,35 @@ impl<S, P> Slots<S, P> {
         self.chunks.find_any(index).is_some_and(|found| Word::from_bits(former(found.get())).is_awaited())
     }
 
-    /// Gives vacant slots free, but for those whose generations are used up.
-    fn free(&self, shelf: &mut Shelf, indices: &[u32]) {
+    /// Gives vacant slots free, but for those whose generations are used up, where there may be such.
+    fn free(&self, shelf: &mut Shelf, indices: &[u32], may_be_worn: bool) {
         for &index in indices {
-            let usable = self.slot(index).is_ok_and(|slot| slot.version().generation() <= self.last_generation);
-            if usable { shelf.push(&self.depot, index) } else { self.depot.retire() }
+            let is_usable = |slot: &Slot<S, P>| slot.version().generation() <= self.last_generation;
+            if !may_be_worn || self.slot(index).is_ok_and(is_usable) {
+                shelf.push(&self.depot, index)
+            } else {
+                self.depot.retire()
+            }
         }
     }
 
     /// Ends leaving incarnations whose payloads have been taken. The store parts are left to the epochs: whoever pins
     /// from now on does not find them.
     ///
-    /// Returns the indices that are to be handed to the collector, once there are `bound` of them.
-    pub(crate) fn retire(&self, retired: impl IntoIterator<Item = (u32, Version)>, bound: usize) -> Option<Vec<u32>> {
-        let mut shelf = self.shelf().lock();
-        let (before, mut awaited) = (shelf.limbo.len(), false);
+    /// Returns what is to be handed to the collector, once there are `bound` of them.
+    pub(crate) fn retire(&self, retired: impl IntoIterator<Item = (u32, Version)>, bound: usize) -> Option<Limbo> {
+        let number = own_shelf();
+        let mut shelf = self.shelves[number].0.lock();
+        let limbo = &mut shelf.limbo;
+        let (before, mut awaited) = (limbo.indices.len(), false);
         for (index, version) in retired {
             awaited |= self.vacate(index, version);
-            shelf.limbo.push(index);
+            limbo.indices.push(index);
+            limbo.has_worn |= version.generation() >= self.last_generation;
         }
-        let count = shelf.limbo.len() - before;
+        let (count, full) = (limbo.indices.len() - before, limbo.indices.len() >= bound.max(1));
+        let batch = if full { Some(limbo.take(number)) } else { None };
         shelf.held -= count as isize;
-        let full = shelf.limbo.len() >= bound.max(1);
-        let batch =
-            if full { Some(std::mem::replace(&mut shelf.limbo, Vec::with_capacity(before.min(bound)))) } else { None };
         drop(shelf);
         if awaited {
             self.removals.bell.ring();
@@ -287,8 +297,8 @@ impl<S, P> Slots<S, P> {
     }
 
     /// Everything in limbo, for the collector.
-    pub(crate) fn limbo(&self) -> Vec<u32> {
-        self.shelves.iter().flat_map(|shelf| std::mem::take(&mut shelf.0.lock().limbo)).collect()
+    pub(crate) fn limbo(&self) -> impl Iterator<Item = Limbo> {
+        self.shelves.iter().enumerate().map(|(number, shelf)| shelf.0.lock().limbo.take(number))
     }
 
     /// Counts what is with the collector.
@@ -299,7 +309,8 @@ impl<S, P> Slots<S, P> {
 
     /// Drops the store parts of retired slots and gives the slots free. Called once for each, when no pin of the time
     /// of its retirement is left.
-    pub(crate) fn reclaim(&self, indices: &[u32]) {
+    pub(crate) fn reclaim(&self, limbo: &Limbo) {
+        let indices = &*limbo.indices;
         let droppable = if std::mem::needs_drop::<S>() { indices } else { &[] };
         for &index in droppable {
             let Ok(slot) = self.slot(index) else { continue };
@@ -312,7 +323,7 @@ impl<S, P> Slots<S, P> {
             dropped.unwrap_or_else(std::mem::forget);
         }
         self.columns.reclaimed(indices);
-        self.free(&mut self.shelf().lock(), indices);
+        self.free(&mut self.shelves[limbo.shelf].0.lock(), indices, limbo.has_worn);
     }
 
     /// Counts what was with the collector and has been reclaimed.
@@ -337,7 +348,7 @@ impl<S, P> Slots<S, P> {
     }
 
     pub(crate) fn garbage(&self) -> usize {
-        let limbo: usize = self.shelves.iter().map(|shelf| shelf.0.lock().limbo.len()).sum();
+        let limbo: usize = self.shelves.iter().map(|shelf| shelf.0.lock().limbo.indices.len()).sum();
         // Relaxed: a count for people.
         limbo + self.garbage.load(Ordering::Relaxed)
     }
@@ -382,7 +393,7 @@ impl<S, P> Slots<S, P> {
                 self.retire([(index, version)], usize::MAX);
             }
         }
-        self.reclaim(&self.limbo());
+        self.limbo().for_each(|limbo| self.reclaim(&limbo));
         above
     }
 }

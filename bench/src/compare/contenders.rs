@@ -12,7 +12,7 @@ mod columns;
 pub(crate) use arcs::{ArcClone, ArcSwap, WeakUpgrade};
 pub(crate) use arena::{Enodev, InSession, Object, PinEach, PinHeld};
 pub(crate) use buses::{LockedBtreeArc, Register, VmmBtreeWeak, range};
-pub(crate) use columns::HecsJoin;
+pub(crate) use columns::{ColumnJoin, HecsJoin};
 pub(crate) use floor::{RawIndex, Slotmap};
 pub(crate) use maps::{Dashmap, Papaya};
 pub(crate) use slots::{ConcurrentSlotmap, IdrEbr, ShardedSlab};

@@ -1,8 +1,8 @@
 //! The table: one line for each row.
 
 use super::contenders::{
-    ArcClone, ArcSwap, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr, InSession, LockedBtreeArc, Papaya,
-    PinEach, PinHeld, RawIndex, ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
+    ArcClone, ArcSwap, ColumnJoin, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr, InSession, LockedBtreeArc,
+    Papaya, PinEach, PinHeld, RawIndex, ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
 };
 use super::remove;
 use super::row::Row;
@@ -39,5 +39,6 @@ pub const ROWS: &[Row] = &[
     Row::churn_beside_reader::<Enodev>("enodev_churn_readers"),
     Row::removal("enodev_remove_batch", remove::enodev_batch),
     Row::removal("vmm_rwlock_btree_weak_remove", remove::bus),
+    Row::join::<ColumnJoin>("column_join"),
     Row::join::<HecsJoin>("hecs_join"),
 ];

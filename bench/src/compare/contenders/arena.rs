@@ -13,6 +13,7 @@ impl Kind for Object {
 }
 
 /// What the store keeps of an object, read under a pin: 16 bytes.
+#[derive(Default)]
 pub(crate) struct StorePart {
     word: u64,
     _rest: u64,
@@ -20,7 +21,7 @@ pub(crate) struct StorePart {
 
 /// An active reference for each get.
 pub(crate) struct Enodev {
-    domain: Domain,
+    pub(crate) domain: Domain,
     pub(crate) arena: Arena<Object, StorePart, Payload>,
 }
 
