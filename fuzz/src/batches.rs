@@ -1,11 +1,15 @@
 //! Objects on their way in and out: reservations, marked batches, drained batches.
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
-use enodev_handles::{Leaving, Quiet, RemoveError, Reservation};
+use enodev_handles::{Leaving, RemoveError, Reservation};
 
+use crate::common::Common;
+use crate::drained::{Drained, finish_deferred};
+use crate::model::Batch;
 use crate::object::{Payload, StorePart, Thing, ThingHandle, Victim};
 use crate::op::Action;
 use crate::open::place;
@@ -19,14 +23,7 @@ const RESERVATIONS_MAX: usize = 8;
 
 struct Marked<'w> {
     leaving: Leaving<'w, Thing, StorePart, Payload>,
-    bits: Vec<u64>,
-}
-
-struct Drained<'w> {
-    quiet: Quiet<'w, Thing, StorePart, Payload>,
-    bits: Vec<u64>,
-    /// Those whose payloads are still there.
-    left: VecDeque<u64>,
+    bits: Batch,
 }
 
 pub(crate) struct Batches<'w> {
@@ -41,7 +38,7 @@ impl<'w> Batches<'w> {
         Self { world, reservations: Vec::new(), marked: Vec::new(), drained: Vec::new() }
     }
 
-    pub(crate) fn step(&mut self, action: Action, pool: &mut Pool) {
+    pub(crate) fn step(&mut self, action: Action, Common { pool, .. }: &mut Common) {
         let world = self.world;
         match action {
             Action::Insert { victim } => pool.keep(world.insert(pool.victim(victim))),
@@ -52,6 +49,7 @@ impl<'w> Batches<'w> {
                 }
             }),
             Action::Churn { count } => self.churn(count, pool),
+            Action::Wear { count } => self.wear(count, pool),
             Action::Reserve => self.reserve(pool),
             Action::Publish { reservation, victim } => self.publish(reservation, pool.victim(victim)),
             Action::Cancel { reservation } => self.cancel(reservation),
@@ -64,15 +62,19 @@ impl<'w> Batches<'w> {
             Action::Begin => self.begin(),
             Action::Drain { batch, by_deadline } => self.drain_nth(batch, by_deadline % 2 == 1),
             Action::Abandon { batch } => self.abandon(batch),
-            Action::Take { batch } => self.with_drained(batch, Self::take),
-            Action::DropPayloads { batch } => self.with_drained(batch, Self::drop_payloads),
+            Action::Defer { batch, take } => self.defer(batch, take),
+            Action::Blockers { batch } => self.blockers(batch),
+            Action::Reap => world.reap(),
+            Action::GivenUp { batch, how } => self.given_up(batch, how),
+            Action::Take { batch } => self.with_drained(batch, |drained| drained.take(world.book())),
+            Action::DropPayloads { batch } => self.with_drained(batch, |drained| drained.drop_payloads(world.book())),
             Action::Finish { batch } => {
                 let drained = self.nth_drained(batch);
-                drained.into_iter().for_each(|drained| finish(world, drained));
+                drained.into_iter().for_each(|drained| drained.finish(world.book()));
             }
             Action::FinishPinned { batch } => {
                 let drained = self.nth_drained(batch);
-                drained.into_iter().for_each(|drained| finish_pinned(world, drained));
+                drained.into_iter().for_each(|drained| drained.finish_pinned(world));
             }
             _ => {}
         }
@@ -87,6 +89,22 @@ impl<'w> Batches<'w> {
             let _ = self.world.remove(handle);
             if number % 48 == 0 {
                 self.world.flush();
+                pool.keep(handle);
+            }
+        }
+    }
+
+    /// The handles of reservations that are dropped are used up like any other.
+    fn wear(&self, count: u8, pool: &mut Pool) {
+        for number in 0..usize::from(count) * 8 {
+            let Ok(reservation) = self.world.arena.reserve() else {
+                return self.world.model().complain("reserve: full".into());
+            };
+            let handle = reservation.handle();
+            self.world.model().reserve(handle.to_bits());
+            drop(reservation);
+            self.world.model().cancel(handle.to_bits());
+            if number % 512 == 0 {
                 pool.keep(handle);
             }
         }
@@ -147,51 +165,100 @@ impl<'w> Batches<'w> {
 
     fn drain_nth(&mut self, batch: u8, by_deadline: bool) {
         let Some(place) = place(batch, self.marked.len()) else { return };
-        match drain(self.world, self.marked.swap_remove(place), by_deadline) {
+        let marked = self.marked.swap_remove(place);
+        self.drain(marked, by_deadline);
+    }
+
+    fn drain(&mut self, marked: Marked<'w>, by_deadline: bool) {
+        match drain(self.world, marked, by_deadline) {
             Ok(drained) => self.drained.push(drained),
             Err(marked) => self.marked.push(marked),
         }
         if self.drained.len() > BATCHES_MAX {
-            finish(self.world, self.drained.remove(0));
+            self.drained.remove(0).finish(self.world.book());
         }
     }
 
     fn abandon(&mut self, batch: u8) {
         let Some(place) = place(batch, self.marked.len()) else { return };
-        let Marked { leaving, bits } = self.marked.swap_remove(place);
-        if !bits.is_empty() {
+        let marked = self.marked.swap_remove(place);
+        if !marked.bits.is_empty() {
             self.world.model().tally.note(Situation::Abandoned);
         }
-        drop(leaving);
+        give_up(self.world, marked);
+    }
+
+    /// Not where the store would wait for an owned reference of this thread's.
+    fn defer(&mut self, batch: u8, take: u8) {
+        let (world, Some(place)) = (self.world, place(batch, self.marked.len())) else { return };
+        if world.model().is_stayed_in_any(&self.marked[place].bits) {
+            return;
+        }
+        let Marked { leaving, bits } = self.marked.swap_remove(place);
+        let (is_inside, is_pinned) = {
+            let model = world.model();
+            (model.is_inside_any(&bits), model.is_pinned())
+        };
+        world.same(|| "is_inside of a batch".into(), leaving.is_inside(), is_inside);
+        if !is_inside && is_pinned {
+            world.model().give_up(bits.clone());
+        } else {
+            world.model().defer(bits.clone());
+        }
+        let situation = if is_inside { Situation::Deferred } else { Situation::DeferredAtOnce };
+        let (book, batch) = (Arc::clone(world.book()), bits.clone());
+        leaving.defer(move |quiet| finish_deferred(quiet, batch, take, &book, situation));
+        let is_deferred = world.model().is_deferred(&bits);
+        world.same(|| "a batch waits for a leave".into(), is_deferred, is_inside);
+    }
+
+    /// Who is in the way of a batch: this thread, by guards and by owned references.
+    fn blockers(&mut self, batch: u8) {
+        let (world, Some(place)) = (self.world, place(batch, self.marked.len())) else { return };
+        let Marked { leaving, bits } = &mut self.marked[place];
+        let expected = world.model().blockers(bits);
+        world.same(|| "is_quiet".into(), leaving.is_quiet(), Ok(expected.is_empty()));
+        let blockers = leaving.blockers();
+        let own = thread::current().id();
+        let strangers = blockers.iter().filter(|blocker| blocker.thread != Some(own)).count();
+        world.same(|| "blockers of other threads".into(), strangers, 0);
+        let mut got: Vec<(u64, &str, bool)> =
+            blockers.iter().map(|by| (by.object.to_bits(), by.label.text(), by.is_owned)).collect();
+        got.sort_unstable();
+        if expected.iter().any(|(_, label, _)| !label.is_empty()) {
+            world.model().tally.note(Situation::Blocked);
+        }
+        world.same(|| "blockers".into(), got, expected);
+    }
+
+    fn given_up(&mut self, batch: u8, how: u8) {
+        let world = self.world;
+        let expected = world.model().take_given_up();
+        let got = world.arena.given_up();
+        let named: Vec<Batch> =
+            got.iter().map(|leaving| leaving.handles().map(ThingHandle::to_bits).collect()).collect();
+        world.same(|| "given up".into(), &named, &expected);
+        let chosen = place(batch, got.len());
+        for (number, (leaving, bits)) in got.into_iter().zip(named).enumerate() {
+            let marked = Marked { leaving, bits };
+            match how % 3 {
+                1 if Some(number) == chosen && self.marked.len() < BATCHES_MAX => self.drain(marked, true),
+                2 if Some(number) == chosen && self.marked.len() < BATCHES_MAX => self.marked.push(marked),
+                _ => {
+                    world.model().tally.note(Situation::GivenUpAgain);
+                    give_up(world, marked);
+                }
+            }
+        }
     }
 
     fn nth_drained(&mut self, batch: u8) -> Option<Drained<'w>> {
         Some(self.drained.swap_remove(place(batch, self.drained.len())?))
     }
 
-    fn with_drained(&mut self, batch: u8, change: impl FnOnce(&World, &mut Drained<'w>)) {
+    fn with_drained(&mut self, batch: u8, change: impl FnOnce(&mut Drained<'w>)) {
         let Some(place) = place(batch, self.drained.len()) else { return };
-        change(self.world, &mut self.drained[place]);
-    }
-
-    fn take(world: &World, drained: &mut Drained<'w>) {
-        let expected = drained.left.pop_front();
-        let expected = expected.and_then(|bits| {
-            let mut model = world.model();
-            let stamp = model.readable(bits).ok()?;
-            model.payload_taken(stamp);
-            Some((ThingHandle::from_bits(bits), stamp))
-        });
-        let got = drained.quiet.take();
-        let named = got.as_ref().map(|(handle, payload)| (*handle, *payload.stamp()));
-        world.same(|| "take".into(), named, expected);
-        drop(got);
-    }
-
-    fn drop_payloads(world: &World, drained: &mut Drained<'w>) {
-        let left = std::mem::take(&mut drained.left);
-        payloads_due(world, left);
-        drained.quiet.drop_payloads();
+        change(&mut self.drained[place]);
     }
 
     /// Marks, drains, takes some, drops the rest.
@@ -200,21 +267,25 @@ impl<'w> Batches<'w> {
         let mut marked = Marked { leaving: world.arena.leave(), bits: Vec::new() };
         let live: Vec<u64> = world.model().live_all().keys().copied().take(usize::from(count % 96)).collect();
         live.into_iter().for_each(|bits| mark(world, &mut marked, ThingHandle::from_bits(bits)));
-        let Ok(mut drained) = drain(world, marked, false) else { return };
-        (0..take % 8).for_each(|_| Self::take(world, &mut drained));
-        finish(world, drained);
+        match drain(world, marked, false) {
+            Ok(mut drained) => {
+                (0..take % 8).for_each(|_| drained.take(world.book()));
+                drained.finish(world.book());
+            }
+            Err(marked) => give_up(world, marked),
+        }
     }
 
     pub(crate) fn close(&mut self) {
         (0..self.reservations.len()).for_each(|_| self.cancel(0));
         (0..self.marked.len()).for_each(|_| self.abandon(0));
-        std::mem::take(&mut self.drained).into_iter().for_each(|drained| finish(self.world, drained));
+        std::mem::take(&mut self.drained).into_iter().for_each(|drained| drained.finish(self.world.book()));
     }
 }
 
 fn mark(world: &World, marked: &mut Marked<'_>, handle: ThingHandle) {
     let bits = handle.to_bits();
-    let expected = world.model().removal(bits).map(drop);
+    let expected = world.model().marking(bits).map(drop);
     let got = marked.leaving.mark(handle);
     world.same(|| format!("mark {handle:?}"), got, expected);
     if got.is_ok() {
@@ -224,73 +295,26 @@ fn mark(world: &World, marked: &mut Marked<'_>, handle: ThingHandle) {
     }
 }
 
+fn give_up(world: &World, Marked { leaving, bits }: Marked<'_>) {
+    drop(leaving);
+    world.model().give_up(bits);
+}
+
 /// Where it fails, the batch comes back, and its objects go on leaving.
 fn drain<'w>(
     world: &World,
     Marked { leaving, bits }: Marked<'w>,
     by_deadline: bool,
 ) -> Result<Drained<'w>, Marked<'w>> {
-    let pinned = world.model().is_pinned();
-    // Nobody is inside what has been marked, so that the deadline makes no difference.
+    let expected = world.model().draining(&bits);
+    // The thread would wait for its own owned references.
+    let by_deadline = by_deadline || expected == Err(RemoveError::TimedOut);
     let got = if by_deadline { leaving.drain_until(Instant::now()) } else { leaving.drain() };
-    let expected = if pinned { Err(RemoveError::Pinned) } else { Ok(()) };
     world.same(|| "drain".into(), got.as_ref().map(drop).map_err(|(_, error)| *error), expected);
-    if pinned {
-        world.model().tally.note(Situation::DrainPinned);
-    }
     match got {
-        Ok(quiet) => Ok(Drained { quiet, left: bits.iter().copied().collect(), bits }),
+        Ok(quiet) => Ok(Drained::new(quiet, bits, world.book())),
         Err((leaving, _)) => Err(Marked { leaving, bits }),
     }
-}
-
-fn payloads_due(world: &World, left: impl IntoIterator<Item = u64>) {
-    let mut model = world.model();
-    for bits in left {
-        if let Ok(stamp) = model.readable(bits) {
-            model.payload_due(stamp);
-        }
-    }
-}
-
-fn finish(world: &World, Drained { quiet, bits, left }: Drained<'_>) {
-    payloads_due(world, left);
-    {
-        let mut model = world.model();
-        for &bits in &bits {
-            if let Ok(stamp) = model.readable(bits) {
-                model.store_due(stamp);
-            }
-        }
-    }
-    drop(quiet);
-    let mut model = world.model();
-    bits.iter().for_each(|bits| model.gone(*bits));
-}
-
-/// As [`finish`], while the store parts are being read.
-fn finish_pinned(world: &World, drained: Drained<'_>) {
-    let pin = world.domain.pin();
-    world.model().pinned();
-    let handles: Vec<ThingHandle> = drained.bits.iter().map(|bits| ThingHandle::from_bits(*bits)).collect();
-    let mut seen = Vec::new();
-    for handle in handles {
-        let expected = world.model().readable(handle.to_bits());
-        let got = world.arena.get_leaving(&pin, handle);
-        world.same(|| format!("get_leaving {handle:?}"), got.map(StorePart::stamp), expected);
-        if let (Ok(store), Ok(stamp)) = (got, expected) {
-            world.model().see(stamp);
-            seen.push((store, stamp));
-        }
-    }
-    finish(world, drained);
-    world.flush();
-    for (store, stamp) in seen {
-        world.same(|| "a store part read under a pin".into(), store.stamp(), stamp);
-        world.model().unsee(stamp);
-    }
-    world.model().unpinned();
-    drop(pin);
 }
 
 impl fmt::Debug for Batches<'_> {

@@ -4,10 +4,11 @@
 //! with one arena of the same kind, so that a handle of the one is foreign to the other. Handles are drawn from a pool
 //! of live, dead, foreign, reserved, null and forged ones. The second world lies inside the first and can end while things of the
 //! first are held; where a world ends, the next one gets its tag, so that old handles meet new objects under the same
-//! tag. The slots of the second retire after seven objects.
+//! tag. The slots of the second retire after eight objects.
 //!
 //! One thread does it all, and the outcome depends on the bytes alone, but for the values of tags and generations. What
-//! other threads would hold is held by the interpreter: guards, pins, reservations and batches in any number and order.
+//! other threads would hold is held by the interpreter: guards, pins, owned references, sessions, reservations and batches in
+//! any number and order. What another thread would wait for is never waited for: owned references have deadlines instead.
 //!
 //! ```
 //! let tally = enodev_fuzz::run(&[0, 0, 0, 0]);
@@ -18,12 +19,17 @@
 
 mod op;
 mod tally;
+mod ways;
 
 mod machine;
 mod open;
 mod batches;
+mod drained;
 mod world;
+mod common;
 mod pool;
+mod refs;
+mod names;
 mod model;
 mod object;
 mod bits;
@@ -31,6 +37,7 @@ mod tags;
 
 pub use op::{Action, Op};
 pub use tally::{Situation, Tally};
+pub use ways::ways;
 
 use machine::Machine;
 

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use enodev_handles::DomainError;
 
 use crate::bits;
+use crate::common::Common;
 use crate::model::{Book, Issued};
 use crate::object::ThingHandle;
 use crate::op::{Action, Op};
 use crate::open::Open;
-use crate::pool::Pool;
-use crate::tally::Tally;
+use crate::tally::{Situation, Tally};
 use crate::world::World;
 
-/// What a slot of the second world holds before it retires.
-const FEW_GENERATIONS: u32 = 7;
+/// So many objects a slot of the second world holds before it retires: its generation has three bits.
+const FEW_GENERATIONS: u32 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Machine<'o> {
     ops: &'o [Op],
     at: usize,
-    pool: Pool,
+    common: Common,
     issued: Issued,
     /// Handles of worlds that have ended.
     buried: Vec<u64>,
@@ -51,8 +51,8 @@ impl End {
 
 impl<'o> Machine<'o> {
     pub(crate) fn new(ops: &'o [Op]) -> Self {
-        let (pool, issued) = (Pool::new(), Issued::default());
-        Self { ops, at: 0, pool, issued, buried: Vec::new(), tally: Tally::default() }
+        let (common, issued) = (Common::default(), Issued::default());
+        Self { ops, at: 0, common, issued, buried: Vec::new(), tally: Tally::default() }
     }
 
     pub(crate) fn run(mut self) -> Tally {
@@ -61,6 +61,8 @@ impl<'o> Machine<'o> {
             let end = self.life_of_first(&first);
             self.end(first, end.how());
             if let End::Input { .. } = end {
+                while self.leave_owned(0) {}
+                self.tally += &self.common.refs.tally;
                 return self.tally;
             }
             self.at += 1;
@@ -71,7 +73,7 @@ impl<'o> Machine<'o> {
         let mut in_first = Open::new(first);
         loop {
             let second = self.world(Some(FEW_GENERATIONS));
-            self.pool.reach([Arc::downgrade(first), Arc::downgrade(&second)]);
+            self.common.pool.reach([Arc::downgrade(first), Arc::downgrade(&second)]);
             let end = self.life_of_second(&mut in_first, &second);
             self.end(second, end.how());
             if !matches!(end, End::Second { .. }) {
@@ -92,8 +94,11 @@ impl<'o> Machine<'o> {
             match op.action {
                 Action::Reset { how } if op.second => break End::Second { how },
                 Action::Reset { how } => break End::First { how },
-                action if op.second => in_second.step(action, &mut self.pool),
-                action => in_first.step(action, &mut self.pool),
+                Action::LeaveOwned { reference } => {
+                    self.leave_owned(reference);
+                }
+                action if op.second => in_second.step(action, &mut self.common),
+                action => in_first.step(action, &mut self.common),
             }
             self.check(&[&*in_first, &in_second]);
             self.at += 1;
@@ -101,6 +106,13 @@ impl<'o> Machine<'o> {
         in_second.close(end.how());
         self.judge(second.book());
         end
+    }
+
+    /// False if there is none.
+    fn leave_owned(&mut self, reference: u8) -> bool {
+        let book = self.common.refs.leave(reference);
+        book.iter().for_each(|book| self.judge(book));
+        book.is_some()
     }
 
     fn world(&self, generations: Option<u32>) -> Arc<World> {
@@ -121,7 +133,7 @@ impl<'o> Machine<'o> {
     }
 
     /// Compares everything that is held, and tries some handles on each world.
-    fn check(&self, open: &[&Open<'_>]) {
+    fn check(&mut self, open: &[&Open<'_>]) {
         let handles: Vec<ThingHandle> = self.sample(open);
         for open in open {
             open.check();
@@ -129,8 +141,29 @@ impl<'o> Machine<'o> {
             // What the probes did is compared too.
             open.world().check();
         }
+        self.check_names(&handles, open);
         for open in open {
             self.judge(open.world().book());
+        }
+        self.common.refs.check().for_each(|book| self.judge(book));
+    }
+
+    /// In a map with keys of both worlds nothing has another's value.
+    fn check_names(&mut self, handles: &[ThingHandle], open: &[&Open<'_>]) {
+        for &handle in handles {
+            let (value, is_lost) = self.common.names.get(handle);
+            let world = open.iter().map(|open| open.world()).find(|world| world.arena.contains(handle));
+            let reporter = world.unwrap_or(open[0].world());
+            let bits = handle.to_bits();
+            reporter.same(|| format!("the value of {handle:?}"), value.unwrap_or(bits), bits);
+            if is_lost {
+                reporter.model().tally.note(Situation::KeyLost);
+            }
+            match world {
+                Some(_) if self.at % 8 == 7 => drop(self.common.names.take(handle)),
+                Some(_) => self.common.names.put(handle),
+                None => {}
+            }
         }
     }
 
@@ -138,7 +171,7 @@ impl<'o> Machine<'o> {
     fn sample(&self, open: &[&Open<'_>]) -> Vec<ThingHandle> {
         let at = self.at;
         let buried = at.checked_rem(self.buried.len()).map(|nth| self.buried[nth]);
-        let mut all = vec![self.pool.nth(at)];
+        let mut all = vec![self.common.pool.nth(at)];
         for open in open {
             let model = open.world().model();
             let own = if at % 2 == 0 { model.nth_dead(at / 2) } else { model.nth_live(at / 2) };

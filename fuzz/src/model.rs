@@ -2,8 +2,10 @@
 
 mod issued;
 mod parts;
+mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use enodev_handles::{RemoveError, Stale};
@@ -13,6 +15,8 @@ use crate::tally::{Situation, Tally};
 pub(crate) use issued::Issued;
 use issued::Slots;
 use parts::Object;
+pub(crate) use unfinished::Batch;
+use unfinished::Unfinished;
 
 /// The number of an object in its world. Both of its parts carry it.
 pub(crate) type Stamp = usize;
@@ -30,6 +34,13 @@ impl Book {
     pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Complains unless the store's answer is the model's.
+    pub(crate) fn same<A: PartialEq + fmt::Debug>(&self, what: impl FnOnce() -> String, got: A, expected: A) {
+        if got != expected {
+            self.model().complain(format!("{}: {got:?}, and not {expected:?}", what()));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -38,6 +49,8 @@ pub(crate) struct Model {
     live: BTreeMap<u64, Stamp>,
     /// Marked, and still with a slot.
     leaving: BTreeMap<u64, Stamp>,
+    unfinished: Unfinished,
+    /// Also those that were forgotten.
     reserved: BTreeSet<u64>,
     /// Handles that were good, or might have become so, and never will be.
     dead: Vec<u64>,
@@ -59,6 +72,7 @@ impl Model {
             objects: Vec::new(),
             live: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            unfinished: Unfinished::default(),
             reserved: BTreeSet::new(),
             dead: Vec::new(),
             slots: Slots::new(generations, issued),
@@ -89,22 +103,55 @@ impl Model {
         self.live(bits).or_else(|Stale| self.leaving.get(&bits).copied().ok_or(Stale))
     }
 
-    /// What a removal comes to.
-    pub(crate) fn removal(&mut self, bits: u64) -> Result<Stamp, RemoveError> {
+    /// What marking an object comes to.
+    pub(crate) fn marking(&mut self, bits: u64) -> Result<Stamp, RemoveError> {
         let refused = match self.live(bits) {
             _ if self.pins > 0 => RemoveError::Pinned,
-            Ok(stamp) if self.objects[stamp].guards > 0 => RemoveError::Inside,
             Ok(stamp) => return Ok(stamp),
             Err(Stale) if self.is_leaving(bits) => RemoveError::Leaving,
             Err(Stale) => RemoveError::Stale(Stale),
         };
+        self.note_refusal(refused);
+        Err(refused)
+    }
+
+    /// What a removal comes to, when that which had been given up is done with.
+    pub(crate) fn removal(&mut self, bits: u64) -> Result<Stamp, RemoveError> {
+        if !self.readable(bits).is_ok_and(|stamp| self.is_inside(stamp)) {
+            return self.marking(bits);
+        }
+        let refused = if self.is_leaving(bits) { RemoveError::Leaving } else { RemoveError::Inside };
+        self.note_refusal(refused);
+        Err(refused)
+    }
+
+    /// What draining a batch comes to, by a deadline if there are owned references: the thread would wait for its own.
+    pub(crate) fn draining(&mut self, batch: &[u64]) -> Result<(), RemoveError> {
+        let refused = if self.pins > 0 {
+            RemoveError::Pinned
+        } else if self.is_inside_any(batch) {
+            RemoveError::Inside
+        } else if self.is_stayed_in_any(batch) {
+            RemoveError::TimedOut
+        } else {
+            return Ok(());
+        };
+        let situation = match refused {
+            RemoveError::Pinned => Situation::DrainPinned,
+            RemoveError::Inside => Situation::DrainInside,
+            _ => Situation::TimedOut,
+        };
+        self.tally.note(situation);
+        Err(refused)
+    }
+
+    fn note_refusal(&mut self, refused: RemoveError) {
         match refused {
             RemoveError::Inside => self.tally.note(Situation::Inside),
             RemoveError::Pinned => self.tally.note(Situation::Pinned),
             RemoveError::Leaving => self.tally.note(Situation::Leaving),
             _ => {}
         }
-        Err(refused)
     }
 
     /// What waiting for an object's end comes to: it is this thread itself that removes, or nobody does any more.
@@ -113,6 +160,10 @@ impl Model {
             return Err(RemoveError::Pinned);
         }
         if self.is_leaving(bits) { Err(RemoveError::Leaving) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_live(&self, stamp: Stamp) -> bool {
+        self.live.contains_key(&self.objects[stamp].bits)
     }
 
     pub(crate) fn is_leaving(&self, bits: u64) -> bool {
@@ -136,9 +187,9 @@ impl Model {
         &self.dead
     }
 
-    /// Objects that hold a slot.
+    /// Slots that are taken.
     pub(crate) fn len(&self) -> usize {
-        self.live.len() + self.leaving.len()
+        self.live.len() + self.leaving.len() + self.reserved.len()
     }
 
     pub(crate) fn retired(&self) -> usize {
@@ -179,6 +230,9 @@ impl Model {
 
     pub(crate) fn mark(&mut self, bits: u64) {
         if let Some(stamp) = self.live.remove(&bits) {
+            if self.is_inside(stamp) {
+                self.tally.note(Situation::MarkedInside);
+            }
             self.leaving.insert(bits, stamp);
         }
     }
@@ -189,14 +243,18 @@ impl Model {
         self.dead.push(bits);
     }
 
-    /// The world ends: nothing is looked up any more, and all that is in place may go.
+    /// The world ends: nothing is looked up any more, and all that is in place may go, but for payloads to which there are owned
+    /// references.
     pub(crate) fn close(&mut self) {
+        self.close_unfinished();
         let (live, leaving) = (std::mem::take(&mut self.live), std::mem::take(&mut self.leaving));
         let reserved = std::mem::take(&mut self.reserved);
         self.dead.extend(live.into_keys().chain(leaving.into_keys()).chain(reserved));
         for stamp in 0..self.objects.len() {
-            self.payload_due(stamp);
             self.store_due(stamp);
+            if !self.orphan(stamp) {
+                self.payload_due(stamp);
+            }
         }
     }
 

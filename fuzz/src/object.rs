@@ -19,6 +19,16 @@ impl Kind for Thing {
 pub(crate) type ThingHandle = Handle<Thing>;
 pub(crate) type Arena = enodev_handles::Arena<Thing, StorePart, Payload>;
 
+/// Another kind, for a world's end.
+#[derive(Debug)]
+pub(crate) enum Sweeping {}
+
+impl Kind for Sweeping {
+    const NAME: &'static str = "Sweeping";
+}
+
+pub(crate) type Sweepings = enodev_handles::Arena<Sweeping, (), ()>;
+
 /// The store part of an object. It tells its world's model when it is dropped.
 pub(crate) struct StorePart {
     /// On the heap, so that a tool that watches memory sees who comes too late.

@@ -15,14 +15,16 @@ pub(crate) struct Pool {
     worlds: [Weak<World>; 2],
 }
 
-impl Pool {
-    pub(crate) fn new() -> Self {
+impl Default for Pool {
+    fn default() -> Self {
         let odd = [0, u64::MAX, 1 << 32, u64::from(u32::MAX), 1 << 56 | 1 << 32];
         let mut kept = vec![ThingHandle::null()];
         kept.extend(odd.map(ThingHandle::from_bits));
         Self { kept, next: 0, worlds: [Weak::new(), Weak::new()] }
     }
+}
 
+impl Pool {
     /// The worlds that victims are drawn from.
     pub(crate) fn reach(&mut self, worlds: [Weak<World>; 2]) {
         self.worlds = worlds;

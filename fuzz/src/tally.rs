@@ -38,11 +38,53 @@ pub enum Situation {
     KeptByPin,
     /// A pin let go of what it had seen without being dropped.
     Repinned,
+    /// An object was marked by a thread that was inside it.
+    MarkedInside,
+    /// A batch could not be drained because the thread was inside.
+    DrainInside,
+    /// A batch could not be drained by its deadline, because of an owned reference.
+    TimedOut,
+    /// A removal that had been given up was finished by a reap.
+    Reaped,
+    /// A removal that had been given up was finished by another removal.
+    ReapedInRemove,
+    /// A removal that had been given up was not finished, because somebody was in its way.
+    ReapBlocked,
+    /// A removal that had been given up was taken over and given up again.
+    GivenUpAgain,
+    /// A removal that had been given up was finished by the end of its world.
+    GivenUpAtEnd,
+    /// A removal was finished as the thread left the last of its objects.
+    Deferred,
+    /// A removal that was to be finished so was finished at once, as the thread was in none of its objects.
+    DeferredAtOnce,
+    /// A removal that was to be finished so was given up, because of a pin.
+    DeferredPinned,
+    /// A removal that was to be finished so never was, because a guard had been forgotten: the end of its world did it.
+    DeferredAtEnd,
+    /// A payload went with the last owned reference, after its world.
+    OwnedLast,
+    /// An owned reference outlived its world, and was not the last one.
+    OwnedEarlier,
+    /// A removal named who was in its way, by labels.
+    Blocked,
+    /// Several objects were entered at once.
+    EnteredAll,
+    /// Several objects were not entered, because one of them was stale, and another one was not.
+    EnterAllRefused,
+    /// An object was visited in a session.
+    Visited,
+    /// A visit was forgotten.
+    VisitForgotten,
+    /// Garbage was held up, and the thread that did it was named.
+    GarbageHeld,
+    /// A map with keys of both worlds lost the value of a handle to another one.
+    KeyLost,
 }
 
 impl Situation {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 38] = [
         Self::Refused,
         Self::Inside,
         Self::Pinned,
@@ -60,6 +102,27 @@ impl Situation {
         Self::TagReused,
         Self::KeptByPin,
         Self::Repinned,
+        Self::MarkedInside,
+        Self::DrainInside,
+        Self::TimedOut,
+        Self::Reaped,
+        Self::ReapedInRemove,
+        Self::ReapBlocked,
+        Self::GivenUpAgain,
+        Self::GivenUpAtEnd,
+        Self::Deferred,
+        Self::DeferredAtOnce,
+        Self::DeferredPinned,
+        Self::DeferredAtEnd,
+        Self::OwnedLast,
+        Self::OwnedEarlier,
+        Self::Blocked,
+        Self::EnteredAll,
+        Self::EnterAllRefused,
+        Self::Visited,
+        Self::VisitForgotten,
+        Self::GarbageHeld,
+        Self::KeyLost,
     ];
 }
 

@@ -1,12 +1,15 @@
 //! A store beside its model: every call is made on both, and what they say is compared.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
 
-use enodev_handles::{Domain, DomainError, RemoveError, Stale};
+use enodev_handles::{Domain, DomainError, Label, RemoveError, Stale};
 
 use crate::model::{Book, Issued, Model, Stamp};
-use crate::object::{Arena, Payload, StorePart, ThingHandle, Victim};
+use crate::object::{Arena, Payload, StorePart, Sweepings, ThingHandle, Victim};
 use crate::tags;
 use crate::tally::Situation;
 
@@ -42,9 +45,7 @@ impl World {
 
     /// Complains unless the store's answer is the model's.
     pub(crate) fn same<A: PartialEq + fmt::Debug>(&self, what: impl FnOnce() -> String, got: A, expected: A) {
-        if got != expected {
-            self.model().complain(format!("{}: {got:?}, and not {expected:?}", what()));
-        }
+        self.book.same(what, got, expected);
     }
 
     /// The two parts of a new object.
@@ -69,28 +70,76 @@ impl World {
         }
     }
 
-    /// Removes an object, or tries to.
+    /// Removes an object, or tries to. First the store finishes what was given up.
     pub(crate) fn remove(&self, handle: ThingHandle) -> Result<Stamp, RemoveError> {
         let bits = handle.to_bits();
+        let there = self.model().readable(bits).ok();
+        if there.is_some_and(|stamp| self.model().is_stayed_in(stamp)) {
+            return self.begin_removal(handle);
+        }
+        {
+            let mut model = self.model();
+            model.begin_reap(Situation::ReapedInRemove);
+            there.into_iter().for_each(|stamp| model.let_go(stamp, true));
+        }
+        let payload = self.arena.remove(handle);
+        let got = payload.as_ref().map(|payload| *payload.stamp()).map_err(|error| *error);
         let expected = {
             let mut model = self.model();
+            model.end_reap();
+            there.into_iter().for_each(|stamp| model.let_go(stamp, false));
+            // What was reaped may have removed it.
             let expected = model.removal(bits);
             if let Ok(stamp) = expected {
                 model.mark(bits);
                 model.payload_taken(stamp);
                 model.store_due(stamp);
+                model.gone(bits);
             }
             expected
         };
-        let payload = self.arena.remove(handle);
-        let got = payload.as_ref().map(|payload| *payload.stamp()).map_err(|error| *error);
         self.same(|| format!("remove {handle:?}"), got, expected);
-        if expected.is_ok() {
-            self.model().gone(bits);
-        }
         // It may remove others in turn.
         drop(payload);
         got
+    }
+
+    /// A removal that does not wait for owned references, and so is given up.
+    fn begin_removal(&self, handle: ThingHandle) -> Result<Stamp, RemoveError> {
+        let bits = handle.to_bits();
+        let mut leaving = self.arena.leave();
+        let expected = self.model().marking(bits);
+        let got = leaving.mark(handle);
+        self.same(|| format!("mark {handle:?}"), got, expected.map(drop));
+        expected?;
+        self.model().mark(bits);
+        let expected = self.model().draining(&[bits]);
+        let got = leaving.drain_until(Instant::now()).map(drop).map_err(|(_, error)| error);
+        self.same(|| format!("drain_until {handle:?}"), got, expected);
+        self.model().give_up(vec![bits]);
+        Err(expected.err().unwrap_or(RemoveError::TimedOut))
+    }
+
+    /// Finishes what was given up.
+    pub(crate) fn reap(&self) {
+        let expected = self.model().begin_reap(Situation::Reaped);
+        let got = self.arena.reap();
+        self.model().end_reap();
+        self.same(|| "reap".into(), got, expected);
+    }
+
+    /// A guard goes, by `leave`, and with it what was to be finished then.
+    pub(crate) fn leave(&self, stamp: Stamp, label: Label, leave: impl FnOnce()) {
+        let due = {
+            let mut model = self.model();
+            model.leave(stamp, label);
+            model.deferred_until(stamp)
+        };
+        leave();
+        for batch in due {
+            let is_deferred = self.model().is_deferred(&batch);
+            self.same(|| format!("a leave has not finished {batch:x?}"), is_deferred, false);
+        }
     }
 
     /// Removes an object because a payload is being dropped, perhaps one of this very world.
@@ -111,14 +160,15 @@ impl World {
     /// Asks everything about a handle that changes nothing.
     pub(crate) fn look_up(&self, handle: ThingHandle) {
         let bits = handle.to_bits();
-        let (live, readable, inside) = {
+        let (live, readable, inside, leaving) = {
             let model = self.model();
-            let live = model.live(bits);
-            let inside = live.is_ok_and(|stamp| model.is_inside(stamp));
-            (live, model.readable(bits), inside)
+            let readable = model.readable(bits);
+            let inside = readable.is_ok_and(|stamp| model.is_inside(stamp));
+            (model.live(bits), readable, inside, model.is_leaving(bits))
         };
         let arena = &self.arena;
         self.same(|| format!("contains {handle:?}"), arena.contains(handle), live.is_ok());
+        self.same(|| format!("is_leaving {handle:?}"), arena.is_leaving(handle), leaving);
         self.same(|| format!("is_inside {handle:?}"), arena.is_inside(handle), inside);
         self.same(|| format!("enter {handle:?}"), arena.enter(handle).map(|guard| *guard.stamp()), live);
         let pin = self.domain.pin();
@@ -135,16 +185,30 @@ impl World {
 
     /// Waits for an object's end, or is told why not.
     pub(crate) fn join(&self, handle: ThingHandle) {
-        let expected = self.model().joining(handle.to_bits());
+        let (expected, leaving) = {
+            let model = self.model();
+            (model.joining(handle.to_bits()), model.is_leaving(handle.to_bits()))
+        };
         self.same(|| format!("join {handle:?}"), self.arena.join(handle), expected);
-        self.same(|| format!("may_join {handle:?}"), self.arena.may_join(handle), expected.is_ok());
+        self.same(|| format!("may_join {handle:?}"), self.arena.may_join(handle), !leaving);
     }
 
-    /// Asks everything about a handle, and tries to remove what it names unless that is alive.
+    /// Asks everything about an object that this thread is inside.
+    pub(crate) fn probe_inside(&self, handle: ThingHandle) {
+        self.look_up(handle);
+        // What it comes to has been compared.
+        let _ = self.remove(handle);
+    }
+
+    /// Asks everything about a handle, and tries to remove what it names unless that is alive. Not if that would finish what was
+    /// given up.
     pub(crate) fn probe(&self, handle: ThingHandle) {
         self.look_up(handle);
-        let live = self.model().live(handle.to_bits());
-        if live.is_err() {
+        let is_due = {
+            let model = self.model();
+            model.live(handle.to_bits()).is_err() && !model.has_given_up()
+        };
+        if is_due {
             // What it comes to has been compared.
             let _ = self.remove(handle);
         }
@@ -160,6 +224,26 @@ impl World {
         self.same(|| "store parts left after the flush".into(), due, left);
     }
 
+    /// Reclaims what the collector has, and asks who is in the way.
+    pub(crate) fn collect(&self) {
+        let left = self.domain.flush();
+        let pinned = self.model().is_pinned();
+        if !pinned {
+            self.same(|| "flush of the domain".into(), left, 0);
+        }
+        // Now the collector has all.
+        self.flush();
+        let garbage = self.domain.garbage();
+        let threads: Vec<ThreadId> = garbage.pinned.iter().map(|pinned| pinned.thread).collect();
+        let due = self.model().stores_due();
+        self.same(|| "garbage of the domain".into(), garbage.objects, due);
+        let expected = if due > 0 { vec![thread::current().id()] } else { Vec::new() };
+        if due > 0 {
+            self.model().tally.note(Situation::GarbageHeld);
+        }
+        self.same(|| "who holds garbage up".into(), threads, expected);
+    }
+
     /// Compares the store's counts with the model's.
     pub(crate) fn check(&self) {
         let (due, len, retired, garbage, pinned) = {
@@ -169,6 +253,8 @@ impl World {
         self.same(|| "payloads that have left and are not dropped".into(), due, 0);
         self.same(|| "len".into(), self.arena.len(), len);
         self.same(|| "is_empty".into(), self.arena.is_empty(), len == 0);
+        let given_up = self.model().has_given_up();
+        self.same(|| "has_given_up".into(), self.arena.has_given_up(), given_up);
         self.same(|| "retired".into(), self.arena.retired(), retired);
         self.same(|| "garbage".into(), self.arena.garbage(), garbage);
         self.same(|| "is_pinned".into(), self.domain.is_pinned(), pinned);
@@ -198,6 +284,7 @@ impl World {
         let payloads = book.model().payloads_due();
         check("payloads", payloads);
         drop(pin);
+        sweep(&domain, &book);
         drop(domain);
         let stores = book.model().stores_due();
         check("store parts", stores);
@@ -214,6 +301,25 @@ impl World {
         self.flush();
         self.check();
     }
+}
+
+/// A removal that was to go on with the leave of a guard that has been forgotten keeps its domain, until the thread leaves
+/// another object with which a removal goes on.
+fn sweep(domain: &Domain, book: &Book) {
+    let Ok(arena) = Sweepings::new(domain) else {
+        return book.model().complain("the domain has an arena of the sweepings' kind".into());
+    };
+    let done = Arc::new(AtomicBool::new(false));
+    if let Ok(handle) = arena.insert((), ()) {
+        let inside = arena.enter(handle);
+        let mut leaving = arena.leave();
+        book.same(|| "mark inside".into(), leaving.mark(handle), Ok(()));
+        let note = Arc::clone(&done);
+        leaving.defer(move |_| note.store(true, Ordering::Relaxed));
+        book.same(|| "deferred too early".into(), done.load(Ordering::Relaxed), false);
+        drop(inside);
+    }
+    book.same(|| "deferred".into(), (done.load(Ordering::Relaxed), arena.len()), (true, 0));
 }
 
 impl fmt::Debug for World {

@@ -76,8 +76,9 @@ where
         let (index, version) = (handle.index(), handle.version());
         let slot = self.slots.slot(index)?;
         if version.tag() == 0 || !slot.mark(version, self.remover) {
-            let same = slot.version() == version.leaving();
-            return Err(if same { RemoveError::Leaving } else { RemoveError::Stale(Stale) });
+            // A forged handle without a tag is not that of a slot which was never used.
+            let is_same = version.tag() != 0 && slot.version() == version.leaving();
+            return Err(if is_same { RemoveError::Leaving } else { RemoveError::Stale(Stale) });
         }
         self.slots.removals.bell.marked();
         self.marked.push((index, version));

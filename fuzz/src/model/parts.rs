@@ -1,5 +1,7 @@
 //! The two parts of every object: where they are, and when they may be dropped.
 
+use enodev_handles::Label;
+
 use super::{Model, Stamp};
 use crate::tally::Situation;
 
@@ -17,8 +19,14 @@ enum Part {
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) bits: u64,
-    /// Guards held or forgotten.
-    pub(super) guards: usize,
+    /// What the guards say that are held or forgotten.
+    guards: Vec<Label>,
+    /// The same of owned references.
+    stays: Vec<Label>,
+    /// The world has ended, and owned references have not.
+    is_orphan: bool,
+    /// The store is asked to remove it.
+    may_go: bool,
     is_locked: bool,
     /// How often the lock was taken.
     locked: u64,
@@ -32,25 +40,91 @@ impl Model {
     /// Makes up an object that is not in any slot yet.
     pub(crate) fn object(&mut self) -> Stamp {
         let (payload, store) = (Part::InPlace, Part::InPlace);
-        self.objects.push(Object { bits: 0, guards: 0, is_locked: false, locked: 0, seen: 0, payload, store });
+        let (guards, stays) = (Vec::new(), Vec::new());
+        let (is_orphan, may_go, is_locked) = (false, false, false);
+        self.objects.push(Object {
+            bits: 0,
+            guards,
+            stays,
+            is_orphan,
+            may_go,
+            is_locked,
+            locked: 0,
+            seen: 0,
+            payload,
+            store,
+        });
         self.objects.len() - 1
     }
 
     pub(crate) fn is_inside(&self, stamp: Stamp) -> bool {
-        self.objects[stamp].guards > 0
+        !self.objects[stamp].guards.is_empty()
     }
 
-    pub(crate) fn enter(&mut self, stamp: Stamp) {
-        self.objects[stamp].guards += 1;
+    pub(crate) fn enter(&mut self, stamp: Stamp, label: Label) {
+        self.objects[stamp].guards.push(label);
     }
 
-    pub(crate) fn leave(&mut self, stamp: Stamp) {
-        self.objects[stamp].guards -= 1;
+    pub(crate) fn leave(&mut self, stamp: Stamp, label: Label) {
+        let guards = &mut self.objects[stamp].guards;
+        if let Some(place) = guards.iter().position(|guard| *guard == label) {
+            guards.swap_remove(place);
+        }
     }
 
     /// No guard is held, and those that were forgotten do not count any more.
     pub(crate) fn forget_guards(&mut self) {
-        self.objects.iter_mut().for_each(|object| object.guards = 0);
+        self.objects.iter_mut().for_each(|object| object.guards.clear());
+    }
+
+    pub(crate) fn is_stayed_in(&self, stamp: Stamp) -> bool {
+        !self.objects[stamp].stays.is_empty()
+    }
+
+    pub(crate) fn stay(&mut self, stamp: Stamp, label: Label) {
+        self.objects[stamp].stays.push(label);
+    }
+
+    /// An owned reference is about to go. True if its world has ended.
+    pub(crate) fn end_stay(&mut self, stamp: Stamp, label: Label) -> bool {
+        let object = &mut self.objects[stamp];
+        if let Some(place) = object.stays.iter().position(|stay| *stay == label) {
+            object.stays.swap_remove(place);
+        }
+        let is_orphan = object.is_orphan;
+        if is_orphan && object.stays.is_empty() {
+            self.payload_due(stamp);
+        }
+        is_orphan
+    }
+
+    /// The world ends: whether the object is left to its owned references.
+    pub(super) fn orphan(&mut self, stamp: Stamp) -> bool {
+        let object = &mut self.objects[stamp];
+        object.is_orphan = !object.stays.is_empty();
+        object.is_orphan
+    }
+
+    /// Who is inside these objects: which one, with what label, and whether with an owned reference. Sorted.
+    pub(crate) fn blockers(&self, batch: &[u64]) -> Vec<(u64, &'static str, bool)> {
+        let mut all = Vec::new();
+        for &bits in batch {
+            let Ok(stamp) = self.readable(bits) else { continue };
+            let Object { guards, stays, .. } = &self.objects[stamp];
+            all.extend(guards.iter().map(|label| (bits, label.text(), false)));
+            all.extend(stays.iter().map(|label| (bits, label.text(), true)));
+        }
+        all.sort_unstable();
+        all
+    }
+
+    pub(super) fn is_payload_dropped(&self, stamp: Stamp) -> bool {
+        self.objects[stamp].payload == Part::Dropped
+    }
+
+    /// The store is asked to remove the object, if it is there, and what it comes to is known afterwards.
+    pub(crate) fn let_go(&mut self, stamp: Stamp, may_go: bool) {
+        self.objects[stamp].may_go = may_go;
     }
 
     pub(crate) fn is_locked(&self, stamp: Stamp) -> bool {
@@ -115,10 +189,13 @@ impl Model {
             return self.complain(format!("a payload with the stamp {stamp} was dropped, and never made"));
         };
         let was = std::mem::replace(&mut object.payload, Part::Dropped);
-        let guards = object.guards;
+        let (bits, guards, stays) = (object.bits, object.guards.len(), object.stays.len());
+        self.reap_on(bits);
         match was {
             Part::Due | Part::Taken => self.payloads_due -= 1,
-            Part::InPlace => self.complain(format!("payload {stamp} was dropped in place, {guards} guards inside")),
+            Part::InPlace => self.complain(format!(
+                "payload {stamp} was dropped in place, {guards} guards and {stays} owned references inside"
+            )),
             Part::Dropped => self.complain(format!("payload {stamp} was dropped twice")),
         }
     }
@@ -128,8 +205,8 @@ impl Model {
             return self.complain(format!("a store part with the stamp {stamp} was dropped, and never made"));
         };
         let was = std::mem::replace(&mut object.store, Part::Dropped);
-        let (bits, seen, payload) = (object.bits, object.seen, object.payload);
-        if !matches!(payload, Part::Taken | Part::Dropped) {
+        let Object { bits, seen, payload, is_orphan, may_go, .. } = *object;
+        if !is_orphan && !may_go && !matches!(payload, Part::Taken | Part::Dropped) {
             self.complain(format!("store part {stamp} was dropped before its payload"));
         }
         if seen > 0 {
@@ -140,6 +217,8 @@ impl Model {
                 self.stores_due -= 1;
                 self.slots.give_back(bits, &mut self.tally);
             }
+            // Its removal is not over, but for that.
+            Part::InPlace if may_go => self.slots.give_back(bits, &mut self.tally),
             Part::InPlace | Part::Taken => self.complain(format!("store part {stamp} was dropped in place")),
             Part::Dropped => self.complain(format!("store part {stamp} was dropped twice")),
         }
