@@ -207,7 +207,11 @@ impl<'w> Batches<'w> {
         }
         let situation = if is_inside { Situation::Deferred } else { Situation::DeferredAtOnce };
         let (book, batch) = (Arc::clone(world.book()), bits.clone());
-        leaving.defer(move |quiet| finish_deferred(quiet, batch, take, &book, situation));
+        leaving.defer(move |drained| {
+            if let Ok(quiet) = drained {
+                finish_deferred(quiet, batch, take, &book, situation);
+            }
+        });
         let is_deferred = world.model().is_deferred(&bits);
         world.same(|| "a batch waits for a leave".into(), is_deferred, is_inside);
     }

@@ -77,11 +77,12 @@ impl World {
         if there.is_some_and(|stamp| self.model().is_stayed_in(stamp)) {
             return self.begin_removal(handle);
         }
-        {
+        let kept = {
             let mut model = self.model();
-            model.begin_reap(Situation::ReapedInRemove);
+            let (_, kept) = model.begin_reap(Situation::ReapedInRemove, Some(bits));
             there.into_iter().for_each(|stamp| model.let_go(stamp, true));
-        }
+            kept
+        };
         let payload = self.arena.remove(handle);
         let got = payload.as_ref().map(|payload| *payload.stamp()).map_err(|error| *error);
         let expected = {
@@ -89,8 +90,8 @@ impl World {
             model.end_reap();
             there.into_iter().for_each(|stamp| model.let_go(stamp, false));
             // What was reaped may have removed it.
-            let expected = model.removal(bits);
-            if let Ok(stamp) = expected {
+            let expected = kept.map_or_else(|| model.removal(bits), Ok);
+            if let (Ok(stamp), None) = (expected, kept) {
                 model.mark(bits);
                 model.payload_taken(stamp);
                 model.store_due(stamp);
@@ -122,7 +123,7 @@ impl World {
 
     /// Finishes what was given up.
     pub(crate) fn reap(&self) {
-        let expected = self.model().begin_reap(Situation::Reaped);
+        let expected = self.model().begin_reap(Situation::Reaped, None).0;
         let got = self.arena.reap();
         self.model().end_reap();
         self.same(|| "reap".into(), got, expected);

@@ -49,8 +49,8 @@ impl Model {
         batch.iter().filter_map(|bits| self.readable(*bits).ok())
     }
 
-    /// A reap begins. Returns how many objects will go.
-    pub(crate) fn begin_reap(&mut self, by: Situation) -> usize {
+    /// A reap begins. Returns how many objects will go, and the one whose payload is to be handed out, if it is among them.
+    pub(crate) fn begin_reap(&mut self, by: Situation, kept: Option<u64>) -> (usize, Option<Stamp>) {
         let mut quiet = VecDeque::new();
         if self.pins == 0 {
             for batch in self.take_given_up() {
@@ -62,16 +62,22 @@ impl Model {
                 }
             }
         }
+        let mut found = None;
         for bits in quiet.iter().flatten() {
             self.tally.note(by);
             if let Ok(stamp) = self.readable(*bits) {
-                self.payload_due(stamp);
+                if Some(*bits) == kept {
+                    self.payload_taken(stamp);
+                    found = Some(stamp);
+                } else {
+                    self.payload_due(stamp);
+                }
                 self.store_due(stamp);
             }
         }
         let count = quiet.iter().map(Vec::len).sum();
         self.unfinished.reaping.push(quiet);
-        count
+        (count, found)
     }
 
     pub(crate) fn end_reap(&mut self) {
