@@ -49,7 +49,8 @@ impl Store {
     ///   drop itself; or the removal was given up.
     /// - [`Error::Deadlock`]: those inside wait for the caller. The object goes on leaving; a later removal, [`reap`](Self::reap) or
     ///   the store's drop finishes it.
-    /// - [`Error::Barrier`]: see there. The object goes on leaving.
+    /// - [`Error::Barrier`]: the system refuses the memory barrier that the removal depends on. The object goes on leaving, as for
+    ///   `Deadlock`.
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
         let tree = &*self.tree;
@@ -136,6 +137,8 @@ impl Tree {
             return Err(self.gone(top));
         }
         if leaving.is_inside() {
+            // None of the `others` is left to be joined: who is inside an object may not, so `mark_subtree` has refused where
+            // there is one.
             let later = Arc::clone(&self.later);
             leaving.defer(move |quiet| {
                 // Where the store has gone, what has been marked goes with it.
