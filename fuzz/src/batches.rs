@@ -195,23 +195,12 @@ impl<'w> Batches<'w> {
             return;
         }
         let Marked { leaving, bits } = self.marked.swap_remove(place);
-        let (is_inside, is_pinned) = {
-            let model = world.model();
-            (model.is_inside_any(&bits), model.is_pinned())
-        };
+        let is_inside = world.model().is_inside_any(&bits);
         world.same(|| "is_inside of a batch".into(), leaving.is_inside(), is_inside);
-        if !is_inside && is_pinned {
-            world.model().give_up(bits.clone());
-        } else {
-            world.model().defer(bits.clone());
-        }
+        world.model().defer(bits.clone());
         let situation = if is_inside { Situation::Deferred } else { Situation::DeferredAtOnce };
         let (book, batch) = (Arc::clone(world.book()), bits.clone());
-        leaving.defer(move |drained| {
-            if let Ok(quiet) = drained {
-                finish_deferred(quiet, batch, take, &book, situation);
-            }
-        });
+        leaving.defer(move |finished| finish_deferred(finished, batch, take, &book, situation));
         let is_deferred = world.model().is_deferred(&bits);
         world.same(|| "a batch waits for a leave".into(), is_deferred, is_inside);
     }

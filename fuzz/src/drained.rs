@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use enodev_handles::Quiet;
+use enodev_handles::{Leaving, Quiet, RemoveError};
 
 use crate::model::{Batch, Book};
 use crate::object::{Payload, StorePart, Thing, ThingHandle};
@@ -84,22 +84,27 @@ impl<'w> Drained<'w> {
     }
 }
 
-/// The end of a deferred batch, on behalf of the store: takes some payloads and drops the others.
-pub(crate) fn finish_deferred(
-    quiet: Quiet<'_, Thing, StorePart, Payload>,
-    bits: Batch,
-    take: u8,
-    book: &Book,
-    situation: Situation,
-) {
-    {
-        let mut model = book.model();
-        model.begin_deferred(&bits);
-        model.tally.note(situation);
+type Finished<'w> = Result<Quiet<'w, Thing, StorePart, Payload>, (Leaving<'w, Thing, StorePart, Payload>, RemoveError)>;
+
+/// The end of a deferred batch, on behalf of the store: takes some payloads and drops the others. What could not be drained is
+/// given up.
+pub(crate) fn finish_deferred(finished: Finished<'_>, bits: Batch, take: u8, book: &Book, situation: Situation) {
+    let expected = book.model().begin_deferred(&bits);
+    book.same(|| "a deferred drain".into(), finished.as_ref().map(drop).map_err(|(_, error)| *error), expected);
+    match finished {
+        Ok(quiet) => {
+            book.model().tally.note(situation);
+            let mut drained = Drained::new(quiet, bits, book);
+            (0..take % 4).for_each(|_| drained.take(book));
+            drained.finish(book);
+        }
+        Err((leaving, _)) => {
+            drop(leaving);
+            let mut model = book.model();
+            model.tally.note(Situation::DeferredPinned);
+            model.give_up(bits);
+        }
     }
-    let mut drained = Drained::new(quiet, bits, book);
-    (0..take % 4).for_each(|_| drained.take(book));
-    drained.finish(book);
 }
 
 fn payloads_due(book: &Book, left: impl IntoIterator<Item = u64>) {

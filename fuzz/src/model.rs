@@ -116,13 +116,23 @@ impl Model {
     }
 
     /// What a removal comes to, when that which had been given up is done with.
-    pub(crate) fn removal(&mut self, bits: u64) -> Result<Stamp, RemoveError> {
+    fn removal(&mut self, bits: u64) -> Result<Stamp, RemoveError> {
         if !self.readable(bits).is_ok_and(|stamp| self.is_inside(stamp)) {
             return self.marking(bits);
         }
         let refused = if self.is_leaving(bits) { RemoveError::Leaving } else { RemoveError::Inside };
         self.note_refusal(refused);
         Err(refused)
+    }
+
+    /// Removes an object, and hands its payload out, if it can be removed.
+    pub(crate) fn remove(&mut self, bits: u64) -> Result<Stamp, RemoveError> {
+        let stamp = self.removal(bits)?;
+        self.mark(bits);
+        self.payload_taken(stamp);
+        self.store_due(stamp);
+        self.gone(bits);
+        Ok(stamp)
     }
 
     /// What draining a batch comes to, by a deadline if there are owned references: the thread would wait for its own.

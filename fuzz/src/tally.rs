@@ -48,6 +48,8 @@ pub enum Situation {
     Reaped,
     /// A removal that had been given up was finished by another removal.
     ReapedInRemove,
+    /// A removal took the payload of an object whose removal had been given up.
+    GivenUpRemoved,
     /// A removal that had been given up was not finished, because somebody was in its way.
     ReapBlocked,
     /// A removal that had been given up was taken over and given up again.
@@ -84,7 +86,7 @@ pub enum Situation {
 
 impl Situation {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Refused,
         Self::Inside,
         Self::Pinned,
@@ -107,6 +109,7 @@ impl Situation {
         Self::TimedOut,
         Self::Reaped,
         Self::ReapedInRemove,
+        Self::GivenUpRemoved,
         Self::ReapBlocked,
         Self::GivenUpAgain,
         Self::GivenUpAtEnd,

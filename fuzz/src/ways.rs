@@ -76,6 +76,7 @@ fn ways_of_removals() -> Vec<(Situation, Vec<Action>)> {
         ),
         (Situation::Reaped, vec![INSERT, INSERT, mark, mark, abandon, Reap, LookUp { handle: FIRST_MADE }]),
         (Situation::ReapedInRemove, vec![INSERT, mark, abandon, Remove { handle: FIRST_MADE }]),
+        (Situation::GivenUpRemoved, vec![INSERT, INSERT, mark, mark, abandon, Remove { handle: FIRST_MADE }]),
         (Situation::ReapBlocked, vec![INSERT, INSERT, enter, mark, abandon, remove, Leave { guard: 0 }, Reap]),
         (
             Situation::GivenUpAgain,

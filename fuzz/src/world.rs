@@ -70,18 +70,19 @@ impl World {
         }
     }
 
-    /// Removes an object, or tries to. First the store finishes what was given up.
+    /// Removes an object, or tries to. First the store finishes what was given up; this object may be among that.
     pub(crate) fn remove(&self, handle: ThingHandle) -> Result<Stamp, RemoveError> {
         let bits = handle.to_bits();
         let there = self.model().readable(bits).ok();
         if there.is_some_and(|stamp| self.model().is_stayed_in(stamp)) {
             return self.begin_removal(handle);
         }
-        let kept = {
+        let reaped = {
             let mut model = self.model();
-            let (_, kept) = model.begin_reap(Situation::ReapedInRemove, Some(bits));
+            let was_taken = there.is_some_and(|stamp| model.is_payload_taken(stamp));
+            model.begin_reap(Situation::ReapedInRemove, Some(bits));
             there.into_iter().for_each(|stamp| model.let_go(stamp, true));
-            kept
+            there.filter(|stamp| !was_taken && model.is_payload_taken(*stamp))
         };
         let payload = self.arena.remove(handle);
         let got = payload.as_ref().map(|payload| *payload.stamp()).map_err(|error| *error);
@@ -89,16 +90,12 @@ impl World {
             let mut model = self.model();
             model.end_reap();
             there.into_iter().for_each(|stamp| model.let_go(stamp, false));
-            // What was reaped may have removed it.
-            let expected = kept.map_or_else(|| model.removal(bits), Ok);
-            if let (Ok(stamp), None) = (expected, kept) {
-                model.mark(bits);
-                model.payload_taken(stamp);
-                model.store_due(stamp);
-                model.gone(bits);
-            }
-            expected
+            // What was reaped may have removed it, if it was not among that.
+            reaped.map_or_else(|| model.remove(bits), Ok)
         };
+        if reaped.is_some() {
+            self.model().tally.note(Situation::GivenUpRemoved);
+        }
         self.same(|| format!("remove {handle:?}"), got, expected);
         // It may remove others in turn.
         drop(payload);
@@ -123,7 +120,7 @@ impl World {
 
     /// Finishes what was given up.
     pub(crate) fn reap(&self) {
-        let expected = self.model().begin_reap(Situation::Reaped, None).0;
+        let expected = self.model().begin_reap(Situation::Reaped, None);
         let got = self.arena.reap();
         self.model().end_reap();
         self.same(|| "reap".into(), got, expected);

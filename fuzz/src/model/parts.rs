@@ -118,8 +118,12 @@ impl Model {
         all
     }
 
-    pub(super) fn is_payload_dropped(&self, stamp: Stamp) -> bool {
-        self.objects[stamp].payload == Part::Dropped
+    pub(super) fn is_payload_due(&self, stamp: Stamp) -> bool {
+        self.objects[stamp].payload == Part::Due
+    }
+
+    pub(crate) fn is_payload_taken(&self, stamp: Stamp) -> bool {
+        self.objects[stamp].payload == Part::Taken
     }
 
     /// The store is asked to remove the object, if it is there, and what it comes to is known afterwards.

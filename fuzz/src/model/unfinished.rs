@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use enodev_handles::RemoveError;
+
 use super::{Model, Stamp};
 use crate::tally::Situation;
 
@@ -49,8 +51,8 @@ impl Model {
         batch.iter().filter_map(|bits| self.readable(*bits).ok())
     }
 
-    /// A reap begins. Returns how many objects will go, and the one whose payload is to be handed out, if it is among them.
-    pub(crate) fn begin_reap(&mut self, by: Situation, kept: Option<u64>) -> (usize, Option<Stamp>) {
+    /// A reap begins. Returns how many objects will go. The payload of one of them may be wanted: then it is handed out.
+    pub(crate) fn begin_reap(&mut self, by: Situation, wanted: Option<u64>) -> usize {
         let mut quiet = VecDeque::new();
         if self.pins == 0 {
             for batch in self.take_given_up() {
@@ -62,22 +64,19 @@ impl Model {
                 }
             }
         }
-        let mut found = None;
         for bits in quiet.iter().flatten() {
             self.tally.note(by);
-            if let Ok(stamp) = self.readable(*bits) {
-                if Some(*bits) == kept {
-                    self.payload_taken(stamp);
-                    found = Some(stamp);
-                } else {
-                    self.payload_due(stamp);
-                }
-                self.store_due(stamp);
+            let Ok(stamp) = self.readable(*bits) else { continue };
+            self.store_due(stamp);
+            if Some(*bits) == wanted {
+                self.payload_taken(stamp);
+            } else {
+                self.payload_due(stamp);
             }
         }
         let count = quiet.iter().map(Vec::len).sum();
         self.unfinished.reaping.push(quiet);
-        (count, found)
+        count
     }
 
     pub(crate) fn end_reap(&mut self) {
@@ -92,7 +91,7 @@ impl Model {
         while !self.unfinished.reaping[depth].front().is_none_or(holds) {
             let Some(batch) = self.unfinished.reaping[depth].pop_front() else { return };
             for bits in batch {
-                if self.readable(bits).is_ok_and(|stamp| !self.is_payload_dropped(stamp)) {
+                if self.readable(bits).is_ok_and(|stamp| self.is_payload_due(stamp)) {
                     self.complain(format!("{bits:#x} of an earlier batch is not reaped before a later one"));
                 }
                 self.gone(bits);
@@ -109,31 +108,20 @@ impl Model {
         self.unfinished.deferred.contains(batch)
     }
 
-    /// The batches that a leave of the object finishes, which has just been made. Where a pin forbids it, they are given up.
-    pub(crate) fn deferred_until(&mut self, stamp: Stamp) -> Vec<Batch> {
+    /// The batches that a leave of the object finishes, which has just been made.
+    pub(crate) fn deferred_until(&self, stamp: Stamp) -> Vec<Batch> {
         let bits = self.objects[stamp].bits;
-        let deferred = std::mem::take(&mut self.unfinished.deferred);
-        let (due, kept) = deferred.into_iter().partition(|batch| batch.contains(&bits) && !self.is_inside_any(batch));
-        self.unfinished.deferred = kept;
-        if self.pins > 0 {
-            let due: Vec<Batch> = due;
-            due.iter().for_each(|_| self.tally.note(Situation::DeferredPinned));
-            self.unfinished.given_up.extend(due);
-            return Vec::new();
-        }
-        self.unfinished.deferred.extend(due.iter().cloned());
-        due
+        let is_due = |batch: &&Batch| batch.contains(&bits) && !self.is_inside_any(batch);
+        self.unfinished.deferred.iter().filter(is_due).cloned().collect()
     }
 
-    /// The store finishes a deferred batch.
-    pub(crate) fn begin_deferred(&mut self, batch: &Batch) {
+    /// The store finishes a deferred batch. Returns what draining it comes to.
+    pub(crate) fn begin_deferred(&mut self, batch: &Batch) -> Result<(), RemoveError> {
         match self.unfinished.deferred.iter().position(|deferred| deferred == batch) {
             Some(place) => drop(self.unfinished.deferred.remove(place)),
             None => self.complain(format!("{batch:x?} is finished, and was not deferred")),
         }
-        if self.is_inside_any(batch) || self.is_stayed_in_any(batch) || self.pins > 0 {
-            self.complain(format!("{batch:x?} is finished, and somebody is in the way"));
-        }
+        self.draining(batch)
     }
 
     /// The world's end takes it all.
