@@ -29,4 +29,7 @@ pub use unregister::Removal;
 #[doc(inline)]
 pub use enodev_attrs::{Access, Attribute, DefineError, Errno, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page};
 #[doc(inline)]
-pub use enodev_handles::{Active, ActiveMut, DomainError, Handle, Kind, Stale, Strategy};
+pub use enodev_handles::{
+    Active, ActiveMut, CloseError, Closed, Deadlock, DomainError, Exclusion, ExclusionGuard, Gate, Handle, Kind, Label,
+    OwnedPass, Pass, Stale, Strategy, Visitor,
+};

@@ -13,6 +13,7 @@ use crate::fences::Fences;
 use crate::free::Limbo;
 use crate::handle::{Handle, Kind};
 use crate::label::Label;
+use crate::leaving::give_up;
 use crate::owned::Owned;
 use crate::quiet::FirstPanic;
 use crate::records::{self, Ticket};
@@ -264,8 +265,10 @@ where
 
     /// Ends the stay of guards that have been forgotten (`mem::forget`), so that removals do not wait for them any more: the
     /// exclusive borrow proves that their lifetimes are over.
+    ///
+    /// What such a thread has put off ([`Leaving::defer`](crate::Leaving::defer)) is given up.
     pub fn forget_guards(&mut self) {
-        records::forget(&self.slots.memory());
+        forget_guards(&self.slots);
     }
 
     /// How many slots are taken: by objects alive or leaving, and by reservations.
@@ -301,6 +304,15 @@ fn is_leaving(word: Word, version: Version) -> bool {
     version.tag() != 0 && version.is_live() && word.version() == version.leaving()
 }
 
+/// Ends the stay of guards, all of which have been forgotten, as the caller has proved.
+///
+/// So have those been that a deferred removal waits for: nobody leaves for it to go on. It is given up first, since from then on
+/// the cells may be others'.
+fn forget_guards<S, P>(slots: &Slots<S, P>) {
+    slots.removals.take_deferred().into_iter().for_each(|objects| give_up(slots, objects));
+    records::forget(&slots.memory());
+}
+
 /// Gives leaving slots up, whose payloads have been taken.
 pub(crate) fn retire<S, P>(slots: &Arc<Slots<S, P>>, domain: &Domain, retired: impl IntoIterator<Item = (u32, Version)>)
 where
@@ -332,7 +344,7 @@ where
 impl<K, S, P> Drop for Arena<K, S, P> {
     fn drop(&mut self) {
         // Guards borrow the arena, so those whose addresses are still in cells have been forgotten.
-        records::forget(&self.slots.memory());
+        forget_guards(&self.slots);
         let mut panic = FirstPanic::default();
         self.slots.columns.end(&mut panic);
         let drop_payload = |payload: NonNull<P>| {

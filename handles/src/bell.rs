@@ -41,10 +41,11 @@ impl Bell {
 
     /// Waits until another's removal of the incarnation is over, or the deadline has come.
     ///
-    /// Answers [`RemoveError::Leaving`] where the removal was given up, or is the caller's own.
+    /// `address` is what cells hold of the object. Answers [`RemoveError::Leaving`] where the removal was given up, or is the caller's own.
     pub(crate) fn join(
         &self,
         word: &AtomicU64,
+        address: usize,
         version: Version,
         deadline: Option<Instant>,
     ) -> Result<(), RemoveError> {
@@ -72,7 +73,7 @@ impl Bell {
                 continue;
             }
             // SAFETY: the word is borrowed until the wait is over.
-            let waiting = unsafe { waits::begin(waiter, On::Removal(NonNull::from(word), version)) };
+            let waiting = unsafe { waits::begin(waiter, On::Removal(NonNull::from(word), address, version)) };
             let _waiting = waiting.map_err(|Deadlock| RemoveError::Deadlock)?;
             if now() == Word::from_bits(new) {
                 match deadline {

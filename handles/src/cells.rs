@@ -262,6 +262,12 @@ impl Ticket {
         unsafe { block.as_ref() }
     }
 
+    /// Whether the cell is empty; asked by the owner.
+    #[inline]
+    pub(crate) fn is_free(self) -> bool {
+        self.cell().is_free()
+    }
+
     #[inline]
     pub(crate) fn fill(self, address: usize) {
         // Release: a drain that finds this address where another guard's was has seen that guard's leave (pairs with the

@@ -153,7 +153,8 @@ impl<T: Zeroed> Chunks<T> {
         if link(&self.all, chunk).is_null() {
             let memory = allocate::<T>(chunk);
             if memory.is_null() {
-                return Err(Full);
+                // Perhaps another thread's was the last.
+                return self.get(index).ok_or(Full);
             }
             let link = &self.all[chunk];
             // AcqRel: Release pairs with the Acquire of `link`, for whoever finds the elements there.

@@ -21,6 +21,8 @@ pub(crate) struct Shelf {
     queue: VecDeque<u32>,
     /// Never used.
     fresh: std::ops::Range<u32>,
+    /// Never used, and there was no memory for them.
+    bare: Vec<u32>,
     pub(crate) limbo: Limbo,
     /// Slots taken, less those given back here: the sum over all shelves is how many are held.
     pub(crate) held: isize,
@@ -93,13 +95,13 @@ impl Depot {
 impl Shelf {
     /// Takes a slot to be used again, or a fresh one below `capacity`.
     pub(crate) fn pop(&mut self, depot: &Depot, capacity: u32) -> Option<u32> {
-        if self.queue.len() <= BATCH && self.fresh.is_empty() {
+        if self.queue.len() <= BATCH && self.fresh.is_empty() && self.bare.is_empty() {
             depot.restock(self, capacity);
         }
         if self.queue.len() > BATCH {
             return self.queue.pop_front();
         }
-        self.fresh.next().or_else(|| self.queue.pop_front())
+        self.bare.pop().or_else(|| self.fresh.next()).or_else(|| self.queue.pop_front())
     }
 
     /// Puts a vacant slot back.
@@ -112,7 +114,7 @@ impl Shelf {
 
     /// Takes back a fresh slot for which there is no memory, and gives one that waits, if any does.
     pub(crate) fn exchange(&mut self, fresh: u32) -> Option<u32> {
-        self.fresh.start = fresh.min(self.fresh.start);
+        self.bare.push(fresh);
         self.queue.pop_front()
     }
 
@@ -154,8 +156,17 @@ mod tests {
         assert_eq!((shelf.pop(&depot, 9), shelf.pop(&depot, 9)), (Some(0), Some(1)));
         shelf.push(&depot, 0);
         assert_eq!(shelf.pop(&depot, 9), Some(2));
-        assert_eq!((shelf.exchange(2), shelf.exchange(2)), (Some(0), None));
+        assert_eq!(shelf.exchange(2), Some(0));
         assert_eq!(shelf.pop(&depot, 9), Some(2));
+    }
+
+    #[test]
+    fn a_slot_without_memory_that_comes_back_late_brings_no_other_back() {
+        let (depot, mut shelf) = (Depot::default(), Shelf::default());
+        let taken: Vec<u32> = (0..3).map(|_| shelf.pop(&depot, 9).unwrap()).collect();
+        assert_eq!(shelf.exchange(taken[0]), None);
+        let again: Vec<u32> = std::iter::from_fn(|| shelf.pop(&depot, 9)).collect();
+        assert!(again.contains(&taken[0]) && !again.contains(&taken[1]) && !again.contains(&taken[2]), "{again:?}");
     }
 
     #[test]

@@ -395,12 +395,10 @@ where
     P: Send + Sync + 'static,
 {
     fn run(self, finish: impl FnOnce(Result<Quiet<'_, K, S, P>, (Leaving<'_, K, S, P>, RemoveError)>)) {
-        // The arena may have come to its end since, where a guard was forgotten.
-        if !self.slots.removals.begin_run(&self.marked) {
-            return;
+        // Guards that were forgotten may have been given up since, or the arena with them.
+        if self.slots.removals.undefer(&self.marked) {
+            finish(Leaving::of(&self.slots, &self.domain, &self.marked).drain());
         }
-        let _run = Run { slots: &self.slots, objects: &self.marked };
-        finish(Leaving::of(&self.slots, &self.domain, &self.marked).drain());
     }
 }
 
@@ -413,18 +411,6 @@ impl<K, S: 'static, P> Drop for Deferred<K, S, P> {
     }
 }
 
-/// A deferred removal is under way.
-struct Run<'a, S, P> {
-    slots: &'a Slots<S, P>,
-    objects: &'a [(u32, Version)],
-}
-
-impl<S, P> Drop for Run<'_, S, P> {
-    fn drop(&mut self) {
-        self.slots.removals.end_run(self.objects);
-    }
-}
-
 impl<K, S, P> Drop for Leaving<'_, K, S, P> {
     fn drop(&mut self) {
         if !self.marked.is_empty() {
@@ -434,7 +420,7 @@ impl<K, S, P> Drop for Leaving<'_, K, S, P> {
 }
 
 /// Leaves the removal of objects that were marked together to whoever takes it up.
-fn give_up<S, P>(slots: &Slots<S, P>, objects: Vec<(u32, Version)>) {
+pub(crate) fn give_up<S, P>(slots: &Slots<S, P>, objects: Vec<(u32, Version)>) {
     let mut awaited = false;
     for &(index, version) in &objects {
         if let Ok(slot) = slots.slot(index) {

@@ -125,11 +125,18 @@ where
             self.is_alone = true;
             if self.slots.columns.hear_of_leaving() {
                 self.adopt();
+                let _duty = self.duty();
                 DROPPING.set(DROPPING.get() + 1);
                 self.slots.columns.left(self.marked.iter(), panic);
                 DROPPING.set(DROPPING.get() - 1);
             }
         }
+    }
+
+    /// Foreign code is about to run that may wait for who waits for this removal.
+    fn duty(&self) -> Duty {
+        let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
+        Duty::begin(self.marked.iter().filter_map(address))
     }
 
     /// Drops what columns hold of the objects, and the payloads that are left. Afterwards their objects' store parts can still be read.
@@ -161,8 +168,7 @@ where
     }
 
     fn drop_but(&mut self, kept: Option<Handle<K>>, panic: &mut FirstPanic) -> Option<P> {
-        let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
-        let _duty = Duty::begin(self.marked.iter().filter_map(address));
+        let _duty = self.duty();
         DROPPING.set(DROPPING.get() + 1);
         let mut found = None;
         while let Some((object, payload)) = self.take() {

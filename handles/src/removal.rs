@@ -101,7 +101,7 @@ where
         }
         Self::may_wait()?;
         let slot = self.slots.slot(handle.index())?;
-        self.slots.removals.bell.join(slot.word_ref(), handle.version(), None)
+        self.slots.removals.bell.join(slot.word_ref(), slot.address(), handle.version(), None)
     }
 
     /// Whoever is inside an object, or dropping a payload, may be waited for by the one that it would wait for.

@@ -19,15 +19,6 @@ struct Unfinished {
     given_up: Vec<Objects>,
     /// Marked, and their removal goes on as a thread leaves one of them.
     deferred: Vec<Objects>,
-    /// Such a removal is under way: nothing borrows the arena for it.
-    running: HashSet<u32>,
-}
-
-impl Unfinished {
-    fn undefer(&mut self, objects: &[(u32, Version)]) -> bool {
-        let at = self.deferred.iter().position(|noted| noted == objects);
-        at.map(|at| self.deferred.swap_remove(at)).is_some()
-    }
 }
 
 #[derive(Debug, Default)]
@@ -44,32 +35,16 @@ impl Removals {
         self.unfinished.lock().deferred.push(objects);
     }
 
-    /// Takes the note of objects whose deferred removal goes on, if the arena has not taken it at its end. They are running then,
-    /// until [`end_run`](Self::end_run).
-    pub(crate) fn begin_run(&self, objects: &[(u32, Version)]) -> bool {
-        let mut unfinished = self.unfinished.lock();
-        let is_noted = unfinished.undefer(objects);
-        if is_noted {
-            unfinished.running.extend(objects.iter().map(|(index, _)| index));
-        }
-        is_noted
-    }
-
-    /// Takes the note of objects whose deferred removal will not go on; false if it has, or the arena has taken the note.
+    /// Takes the note of objects whose deferred removal goes on now, or never will; false if it has been taken before.
     pub(crate) fn undefer(&self, objects: &[(u32, Version)]) -> bool {
-        self.unfinished.lock().undefer(objects)
-    }
-
-    pub(crate) fn end_run(&self, objects: &[(u32, Version)]) {
         let mut unfinished = self.unfinished.lock();
-        for (index, _) in objects {
-            unfinished.running.remove(index);
-        }
+        let at = unfinished.deferred.iter().position(|noted| noted == objects);
+        at.map(|at| unfinished.deferred.swap_remove(at)).is_some()
     }
 
-    /// Whether a deferred removal of the slot's object is under way.
-    pub(crate) fn is_running(&self, index: u32) -> bool {
-        self.unfinished.lock().running.contains(&index)
+    /// Takes the notes of all that is deferred.
+    pub(crate) fn take_deferred(&self) -> Vec<Objects> {
+        std::mem::take(&mut self.unfinished.lock().deferred)
     }
 
     /// Notes objects whose removal nobody is at. Their words say so.

@@ -50,6 +50,7 @@ impl<'a, K: Kind, S, P> Session<'a, K, S, P> {
     pub fn enter(&mut self, handle: Handle<K>) -> Result<Visit<'_, P>, Stale> {
         let Some(found) = self.slots.find(handle.index()) else { return self.enter_fenced(handle) };
         let slot = found.get();
+        self.vacate();
         self.ticket.fill(slot.address());
         Fences::Asymmetric.light();
         self.admit(slot, handle)
@@ -58,6 +59,7 @@ impl<'a, K: Kind, S, P> Session<'a, K, S, P> {
     #[cold]
     fn enter_fenced(&mut self, handle: Handle<K>) -> Result<Visit<'_, P>, Stale> {
         let slot = self.slots.slot(handle.index())?;
+        self.vacate();
         self.ticket.fill(slot.address());
         self.slots.fences.light();
         self.admit(slot, handle)
@@ -74,11 +76,29 @@ impl<'a, K: Kind, S, P> Session<'a, K, S, P> {
     }
 }
 
+impl<K, S, P> Session<'_, K, S, P> {
+    /// Ends the stay of a visit that was forgotten: a removal may sleep for it.
+    #[inline]
+    fn vacate(&mut self) {
+        if !self.ticket.is_free() {
+            self.ticket.leave();
+        }
+    }
+}
+
 impl<K, S, P> Drop for Session<'_, K, S, P> {
     fn drop(&mut self) {
-        // A visit that was forgotten is past its lifetime.
-        self.ticket.leave();
-        records::unreserve(self.ticket);
+        // Also where a removal goes on as a forgotten visit ends, and panics.
+        let _unreserve = Unreserve(self.ticket);
+        self.vacate();
+    }
+}
+
+struct Unreserve(Ticket);
+
+impl Drop for Unreserve {
+    fn drop(&mut self) {
+        records::unreserve(self.0);
     }
 }
 
@@ -90,9 +110,7 @@ impl<K: Kind, S, P> fmt::Debug for Session<'_, K, S, P> {
 
 /// An active reference made by a [`Session`].
 ///
-/// One that is forgotten holds its object until the session enters another one, or is dropped. A removal
-/// that sleeps by then is woken as that other one is left.
-/// Else it is as an [`Active`](crate::Active), also in what dropping it may do.
+/// One that is forgotten holds its object until the session enters another one, or is dropped. Else it is as an [`Active`](crate::Active), also in what dropping it may do.
 // INVARIANTS: `value` is the payload of the object whose slot's address is in the ticket's cell, as in `Active`. Nobody else fills
 // the cell meanwhile, since the session is borrowed.
 #[must_use = "the object stays for as long as the guard lives"]

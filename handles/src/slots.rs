@@ -377,14 +377,9 @@ impl<S, P> Slots<S, P> {
         let mut above = self.first_generation;
         for index in 0..self.fresh() {
             let Ok(slot) = self.slot(index) else { continue };
-            // Asked first: a removal that is over when this is asked has left its mark on the word.
-            let is_running = self.removals.is_running(index);
             let version = slot.version();
             // A vacant slot's generation may have been handed out too, with a reservation that was forgotten.
             above = above.max(version.generation().max(self.first_generation) + 1);
-            if is_running {
-                continue;
-            }
             let is_whole = version.is_live() || unfinished.contains(&index);
             if is_whole && stayed_in.binary_search(&slot.address()).is_err() {
                 drop_payload(slot.payload());

@@ -30,8 +30,8 @@ use crate::version::{Version, Word};
 pub(crate) enum On {
     /// That these leave.
     Occupants(Vec<Occupant>),
-    /// The end of a removal of the incarnation, in the slot with this word.
-    Removal(NonNull<AtomicU64>, Version),
+    /// The end of a removal of the incarnation, in the slot or gate with this word and at this address.
+    Removal(NonNull<AtomicU64>, usize, Version),
     /// A lock whose word holds its holder's number.
     Lock(NonNull<AtomicU32>),
 }
@@ -41,7 +41,7 @@ pub(crate) enum On {
 struct Wait {
     thread: u32,
     on: On,
-    /// The slots, and gates, whose removals do not end before this wait does: the addresses of their words.
+    /// The slots, and gates, whose removals do not end before this wait does: their addresses.
     duties: Vec<usize>,
 }
 
@@ -54,14 +54,13 @@ impl Wait {
     fn each(&self, waits: &[Self], mut on: impl FnMut(u32)) {
         match &self.on {
             On::Occupants(occupants) => occupants.iter().filter(|o| o.is_inside()).for_each(|o| on(o.thread())),
-            On::Removal(slot, version) => {
+            On::Removal(word, address, version) => {
                 // SAFETY: see `Send`.
-                let word = unsafe { slot.as_ref() };
+                let word = unsafe { word.as_ref() };
                 // Acquire: pairs with the AcqRel of whoever changed the word last.
                 let word = Word::from_bits(word.load(Ordering::Acquire));
                 if word.version() == version.leaving() && !word.is_given_up() {
-                    let address = slot.addr().get();
-                    waits.iter().filter(|wait| wait.duties.contains(&address)).for_each(|wait| on(wait.thread));
+                    waits.iter().filter(|wait| wait.duties.contains(address)).for_each(|wait| on(wait.thread));
                 }
             }
             On::Lock(word) => {

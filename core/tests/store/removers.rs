@@ -1,10 +1,10 @@
 //! Several threads that remove at once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
-use enodev::{DeviceType, Error, Removal};
+use enodev::{DeviceType, Error, Exclusion, Removal, Store};
 
 use crate::common::{Disk, GONE, Gate, Rig, linger, until};
 
@@ -183,4 +183,29 @@ fn overlapping_removals_share_the_work() {
         assert_eq!((counted.load(SeqCst), store.len()), (5, 0));
         assert_eq!(rig.world.dropped_since(), 5);
     }
+}
+
+/// A second remover holds a declared exclusion that the payload's drop wants: of the two one is told EDEADLK, and both end.
+#[test]
+fn a_circle_through_a_second_remover_is_found() {
+    static LOCK: Exclusion = Exclusion::new(());
+    struct Locking(mpsc::Sender<bool>);
+    impl Drop for Locking {
+        fn drop(&mut self) {
+            self.0.send(LOCK.lock().is_err()).unwrap();
+        }
+    }
+    let store = Store::new().unwrap();
+    let ty = store.define(DeviceType::shared::<Locking>("locking")).unwrap();
+    let (tell, told) = mpsc::channel();
+    let disk = store.register(store.root(), "sda", ty, Locking(tell)).unwrap();
+    thread::scope(|scope| {
+        let guard = LOCK.lock().unwrap();
+        let first = scope.spawn(|| store.unregister_subtree(disk));
+        until(|| !store.contains(disk));
+        let second = store.unregister_subtree(disk);
+        drop(guard);
+        assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
+        assert_ne!(second == Err(Error::Deadlock), told.recv().unwrap(), "{second:?}");
+    });
 }

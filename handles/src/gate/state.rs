@@ -165,7 +165,7 @@ impl<T> State<T> {
             if is_dropping() || records::is_inside(|_| true) || word.remover() == own {
                 return Err(CloseError::Closing);
             }
-            match self.rare.bell.join(&self.word, word.version(), deadline) {
+            match self.rare.bell.join(&self.word, self.address(), word.version(), deadline) {
                 Ok(()) => return Err(CloseError::Closed),
                 // The other has failed.
                 Err(RemoveError::Leaving) => {}
@@ -192,7 +192,9 @@ impl<T> State<T> {
             return Err(CloseError::Inside);
         }
         let note = |inside: &[Occupant]| self.note(version, inside);
-        self.with_marked(|marked| marked.poll(waker, note)).map_err(not_closed)
+        let is_quiet = self.with_marked(|marked| marked.poll(waker, note)).map_err(not_closed)?;
+        // Whom the look has found may be inside what came after.
+        Ok(is_quiet || self.version() != version.leaving())
     }
 
     /// Notes who has been seen inside, if it is still that incarnation that is shut.

@@ -185,3 +185,49 @@ fn a_mark_wakes_who_sleeps_inside() {
         });
     }
 }
+
+/// A removal that waits for a guard which was forgotten is given up with it: no later leave of the thread goes on with it, and
+/// the payload is dropped once, also where an owned reference outlives the arena.
+#[test]
+fn what_was_put_off_until_a_forgotten_guard_leaves_is_given_up_with_it() {
+    let drops = Drops::default();
+    let mut arena = disks::<(), _>(Strategy::Auto);
+    let other = disks::<(), ()>(Strategy::Auto);
+    let elsewhere = other.insert((), ()).unwrap();
+    let handle = arena.insert((), drops.token()).unwrap();
+    let owned = arena.enter_owned(handle, Label::NONE).unwrap();
+    let guard = arena.enter(handle).unwrap();
+    let mut leaving = arena.leave();
+    leaving.mark(handle).unwrap();
+    let (tell, told) = mpsc::channel::<()>();
+    leaving.defer(move |_| tell.send(()).unwrap());
+    mem::forget(guard);
+    arena.forget_guards();
+    assert!(arena.has_given_up());
+    // In the same cell as the guard.
+    drop(other.enter(elsewhere).unwrap());
+    assert!(told.try_recv().is_err());
+    drop(arena);
+    assert_eq!(drops.count(), 0, "somebody is inside");
+    drop(owned);
+    assert_eq!(drops.count(), 1);
+}
+
+/// A visit that was forgotten is over when its session enters another object: whoever waits for it is woken at once.
+#[test]
+fn a_forgotten_visit_ends_with_the_next() {
+    for strategy in STRATEGIES {
+        let arena = disks::<(), u32>(strategy);
+        let [first, second] = [1, 2].map(|name| arena.insert((), name).unwrap());
+        thread::scope(|scope| {
+            let mut session = arena.session();
+            mem::forget(session.enter(first).unwrap());
+            let remover = scope.spawn(|| arena.remove(first));
+            until(|| !arena.contains(first));
+            linger();
+            let visit = session.enter(second).unwrap();
+            assert_eq!(remover.join().unwrap(), Ok(1));
+            assert_eq!(*visit, 2);
+        });
+    }
+}
