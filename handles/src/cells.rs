@@ -207,6 +207,7 @@ impl Block {
     }
 
     /// Whether somebody in the block is inside an object that `is_one` answers true for.
+    #[inline]
     pub(crate) fn holds(&self, is_one: impl Fn(usize) -> bool) -> bool {
         self.cells.iter().any(|cell| {
             // Acquire: pairs with the Release of `leave`, as in `occupants`.

@@ -156,6 +156,12 @@ impl Record {
     }
 
     /// Whether its owner, which asks, is inside no object and holds no lock.
+    /// Whether somebody is inside an object for which `is_one` answers true.
+    #[inline]
+    fn holds(&'static self, is_one: impl Fn(usize) -> bool) -> bool {
+        self.first.chain().any(|block| block.holds(&is_one))
+    }
+
     fn is_empty(&'static self) -> bool {
         // Relaxed: the owner's own store.
         self.held.load(Ordering::Relaxed) == 0 && self.first.chain().all(Block::is_empty)
@@ -286,9 +292,8 @@ pub(crate) fn others_are_unfenced() -> bool {
 /// caller has fenced, and is in none of them itself: that it has seen.
 pub(crate) fn are_elsewhere(is_one: impl Fn(usize) -> bool) -> bool {
     let own = CURRENT.get().map_or(0, Record::number);
-    let is_elsewhere = |record: &&'static Record| {
-        record.number() == own || (!record.is_unfenced() && !record.first.chain().any(|block| block.holds(&is_one)))
-    };
+    let is_elsewhere =
+        |record: &&'static Record| record.number() == own || (!record.is_unfenced() && !record.holds(&is_one));
     live(|records| records.iter().all(is_elsewhere)).unwrap_or(false)
 }
 
@@ -453,7 +458,7 @@ pub(crate) fn unreserve(ticket: Ticket) {
 
 /// Whether the calling thread holds an address for which `is_one` answers true.
 pub(crate) fn is_inside(is_one: impl Fn(usize) -> bool) -> bool {
-    CURRENT.get().is_some_and(|record| record.own_cells(is_one).next().is_some())
+    CURRENT.get().is_some_and(|record| record.holds(is_one))
 }
 
 /// Gives back the record of a thread whose destructors are running, once no guard is left in it.
