@@ -30,10 +30,12 @@ use crate::payload::Payload;
 /// | a callback, or with a guard | removing the object itself, or what it is part of | nobody: it goes as the callback returns ([`Removal::Begun`](crate::Removal::Begun)) |
 /// | a payload's drop | all of the above | never for another thread's removal |
 ///
+/// Dropping the store unregisters all that is left, children before parents, and waits for nobody. Payloads are dropped on the
+/// caller's thread.
+///
 /// # Panics
 ///
-/// Dropping the store unregisters all that is left, children before parents, and waits for nobody. If payloads panic as they
-/// are dropped, the first panic goes on at the end.
+/// Dropping the store panics with the first panic of a payload's drop, after all have been dropped.
 pub struct Store {
     // Fields are dropped in this order: objects before the code of their attributes.
     pub(crate) tree: Arc<Tree>,

@@ -183,6 +183,8 @@ impl Tree {
             return Err(self.gone(top));
         }
         if leaving.is_inside() {
+            // None of the `others` is left to be joined: who is inside an object may not, so `mark_subtree` has refused where
+            // there is one.
             let later = Arc::clone(&self.later);
             leaving.defer(move |drained| match drained {
                 // Where the store has gone, what has been marked goes with it.

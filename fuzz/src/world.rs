@@ -183,12 +183,9 @@ impl World {
 
     /// Waits for an object's end, or is told why not.
     pub(crate) fn join(&self, handle: ThingHandle) {
-        let (expected, leaving) = {
-            let model = self.model();
-            (model.joining(handle.to_bits()), model.is_leaving(handle.to_bits()))
-        };
+        let expected = self.model().joining(handle.to_bits());
         self.same(|| format!("join {handle:?}"), self.arena.join(handle), expected);
-        self.same(|| format!("may_join {handle:?}"), self.arena.may_join(handle), !leaving);
+        self.same(|| format!("may_join {handle:?}"), self.arena.may_join(handle), expected.is_ok());
     }
 
     /// Asks everything about an object that this thread is inside.

@@ -10,15 +10,16 @@ use crate::records::Ticket;
 
 /// An active reference: the right to be inside one object, or one [`Gate`](crate::Gate), for one operation.
 ///
-/// A removal of the object, or a closer of the gate, waits until it is dropped. Guards of one thread may be dropped in any order, and any
-/// number may be held at once (beyond seven, entering takes a slower path). It stays on its thread. One that is forgotten
-/// holds its object for ever.
+/// A removal of the object, or a closer of the gate, waits until it is dropped. It stays on its thread, whose guards may be dropped
+/// in any order. Any number may be held at once: the first is the fastest to take, and each one held makes the next a little slower,
+/// without bound. One that is forgotten holds its object for ever, or until [`Arena::forget_guards`](crate::Arena::forget_guards)
+/// or [`Gate::forget_passes`](crate::Gate::forget_passes).
 ///
-/// # Invariants
-///
-/// `value` points into the payload of the object whose slot's address is in the ticket's cell, and the slot's version
-/// was that of a live object after the address was stored there; or the same of a gate and its value. So no remover takes the
-/// payload before the ticket leaves.
+/// To drop it waits for nobody, unless its thread has put a removal of the object off ([`Leaving::defer`](crate::Leaving::defer)):
+/// the last guard's drop then waits for the others who are inside, runs `finish` and payloads' drops, and panics as these do.
+// INVARIANTS: `value` points into the payload of the object whose slot's address is in the ticket's cell, and the slot's version
+// was that of a live object after the address was stored there; or the same of a gate and its value. So no remover takes the
+// payload before the ticket leaves.
 #[must_use = "the object stays for as long as the guard lives"]
 pub struct Active<'a, T: ?Sized> {
     value: NonNull<T>,

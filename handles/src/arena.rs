@@ -38,9 +38,10 @@ const GARBAGE_BATCH: usize = if cfg!(any(loom, shuttle)) {
 /// A store part is dropped by whichever thread finds that no pin can reach it any more, under a pin of that thread: it should
 /// be plain data, and a panic in its drop goes nowhere.
 ///
-/// Dropping the arena drops all payloads on the caller's thread, which should hold no pin of the domain. It waits for
-/// nobody: that no guard is left is proved by the borrow, and one that was forgotten is past its lifetime. If payloads
-/// panic as they are dropped, the first panic goes on when all is done.
+/// Dropping the arena drops all payloads on the caller's thread. It waits for nobody: that no guard is left is proved by the borrow,
+/// and one that was forgotten is past its lifetime. If payloads panic as they are dropped, the first panic goes on when all is
+/// done. The caller should hold no pin of the domain: foreign code would run under that pin, and garbage wait for as long. Nothing
+/// worse comes of it.
 pub struct Arena<K, S: 'static, P> {
     pub(crate) slots: Arc<Slots<S, P>>,
     pub(crate) domain: Domain,
@@ -203,6 +204,21 @@ where
 
     /// Enters an object with a reference that is `Send`: for a request that completes on another thread.
     ///
+    /// ```
+    /// # use enodev_handles::{Arena, Domain, Kind, Label};
+    /// # enum Disk {}
+    /// # impl Kind for Disk { const NAME: &'static str = "Disk"; }
+    /// # let domain = Domain::new()?;
+    /// # let disks: Arena<Disk, (), Vec<u8>> = Arena::new(&domain)?;
+    /// # let sda = disks.insert((), vec![0xeb, 0x3c])?;
+    /// let request = disks.enter_owned(sda, Label::new("read"))?;
+    /// let completion = std::thread::spawn(move || request.len());
+    ///
+    /// assert_eq!(disks.remove(sda)?, [0xeb, 0x3c]); // waits for the request
+    /// assert_eq!(completion.join().unwrap(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Stale`].
@@ -225,7 +241,13 @@ where
         self.slots.slot(handle.index()).is_ok_and(|slot| slot.word().answers_to(handle.version()))
     }
 
-    /// Whether the object has begun to leave and has not left: what a callback that runs inside it may ask.
+    /// Whether the object has begun to leave and has not left: what a callback that runs inside it may ask, to return soon then.
+    /// [`sleep`](Self::sleep) wakes one that rests.
+    ///
+    /// # Linux
+    ///
+    /// The opposite of `kernfs_active`, which kernfs asks for itself: a callback of a node has nothing of the kind, and a removal waits
+    /// for as long as it takes.
     pub fn is_leaving(&self, handle: Handle<K>) -> bool {
         self.slots.slot(handle.index()).is_ok_and(|slot| is_leaving(slot.word(), handle.version()))
     }
@@ -332,6 +354,7 @@ impl<K, S, P> fmt::Debug for Arena<K, S, P> {
 }
 
 /// A slot taken for an object that is still to be made. Dropping it gives the slot back, and its handle is stale for ever.
+#[must_use = "a reservation that is dropped gives its slot back"]
 pub struct Reservation<'a, K, S: 'static, P> {
     arena: &'a Arena<K, S, P>,
     index: u32,

@@ -55,18 +55,17 @@ impl fmt::Debug for Visitor {
     }
 }
 
-/// "show, in thread 'vcpu0', for 1.2 s".
+/// "show, in thread 'vcpu0', for 1.2s".
 impl fmt::Display for Visitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (label, name) = (self.label.text(), self.name.as_deref().unwrap_or("?"));
         let label = if label.is_empty() { "somebody" } else { label };
         let how = if self.is_owned { "from" } else { "in" };
-        write!(f, "{label}, {how} thread '{name}', for {:?}", self.since.elapsed())
+        write!(f, "{label}, {how} thread '{name}', for {:.1?}", self.since.elapsed())
     }
 }
 
-/// Somebody who is inside an object that is leaving, and holds its removal up. Its fields can be read as this one's.
-#[derive(Clone)]
+/// Somebody who is inside an object that is leaving, and holds its removal up. The visitor's fields can be read as this one's.
 pub struct Blocker<K> {
     /// The object.
     pub object: Handle<K>,
@@ -87,6 +86,13 @@ impl<K: Kind> Blocker<K> {
     }
 }
 
+// By hand: a kind need not be `Clone`.
+impl<K> Clone for Blocker<K> {
+    fn clone(&self) -> Self {
+        Self { object: self.object, visitor: self.visitor.clone() }
+    }
+}
+
 impl<K> Deref for Blocker<K> {
     type Target = Visitor;
 
@@ -101,7 +107,7 @@ impl<K: Kind> fmt::Debug for Blocker<K> {
     }
 }
 
-/// "Device(3v5): show, in thread 'vcpu0', for 1.2 s".
+/// "Device(3v5): show, in thread 'vcpu0', for 1.2s".
 impl<K: Kind> fmt::Display for Blocker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.object, self.visitor)

@@ -82,7 +82,7 @@ impl Domain {
         Self::build(strategy, GENERATION_LAST)
     }
 
-    /// A domain whose slots retire after `generations` objects each, for tests that want to see it happen.
+    /// For tests: a domain whose slots retire after `generations` objects each, so that they can see it happen.
     ///
     /// # Errors
     ///
@@ -142,8 +142,9 @@ impl Domain {
         }
     }
 
-    /// So many objects may wait for an epoch before removals help: one that hands over a batch while more are waiting
-    /// moves the epoch on, if nobody is in its way, and drops the store parts of up to 32 batches that are due.
+    /// For tests, and for who plans memory: so many objects may wait for an epoch before removals help. One that hands over a
+    /// batch while more are waiting moves the epoch on, if nobody is in its way, and drops the store parts of up to 32 batches
+    /// that are due.
     pub const GARBAGE_BOUND: usize = if cfg!(miri) { 64 } else { 1024 };
 
     /// What waits for an epoch, and which threads hold it up.

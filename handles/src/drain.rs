@@ -56,7 +56,7 @@ impl Marked<'_> {
         self.occupants().map(those_who_stay)
     }
 
-    /// Waits until all who are inside have left.
+    /// Waits until all who are inside have left. The caller is not.
     ///
     /// The cost is two barriers at the most, however many objects: one before the cells are looked at, one more if the drain has
     /// to sleep. Each occupant is waited for once. `note` is told of those who are left. `fenced` is called after the
@@ -73,7 +73,7 @@ impl Marked<'_> {
         }
     }
 
-    /// The first half of a drain.
+    /// The first half of a drain, by a caller that is not inside.
     #[inline]
     pub(crate) fn look(&self, fenced: impl FnOnce()) -> Looked {
         fences::full();

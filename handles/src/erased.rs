@@ -19,11 +19,9 @@ const fn is_inline<T>() -> bool {
     size_of::<T>() <= size_of::<Space>() && align_of::<T>() <= align_of::<Space>()
 }
 
-/// What values of one type have in common: which type that is, and what their owner wants to know beside it.
-///
-/// # Invariants
-///
-/// `is_inline`, `drop` and `name` are those of the type that `ty` is the number of, which is `Send`, `Sync` and has a size.
+/// For the payloads of a store whose types differ: what those of one type have in common, that is, which type, and what their
+/// owner wants to know beside it. See [`Erased`].
+// INVARIANTS: `is_inline`, `drop` and `name` are those of the type that `ty` is the number of, which is `Send`, `Sync` and has a size.
 pub struct Shape<E> {
     ty: TypeId,
     /// Whether values lie in [`Erased`] itself.
@@ -57,7 +55,7 @@ impl<E: fmt::Debug> fmt::Debug for Shape<E> {
     }
 }
 
-/// A value of some type that can be shared and sent, for payloads of different types.
+/// For the payloads of a store whose types differ: a value of some type that can be shared and sent.
 ///
 /// As a `Box<dyn Any + Send + Sync>`, but made for many that are looked at often: the type stands in a [`Shape`] that values have in
 /// common, so that asking for it is a compare and no call, and a small value lies in this itself.
@@ -72,11 +70,8 @@ impl<E: fmt::Debug> fmt::Debug for Shape<E> {
 /// assert!(Erased::new(&strings, 7_u32).is_err());
 /// assert_eq!(value.into_value::<String>().ok().as_deref(), Some("sda"));
 /// ```
-///
-/// # Invariants
-///
-/// With `T` the type of the shape: `space` holds a `T`, where that is small, else a pointer to one that came out of a `Box<T>`. It is
-/// this one's alone.
+// INVARIANT: with `T` the type of the shape, `space` holds a `T`, where that is small, else a pointer to one that came out of a
+// `Box<T>`. It is this one's alone.
 pub struct Erased<E> {
     shape: Arc<Shape<E>>,
     space: UnsafeCell<Space>,

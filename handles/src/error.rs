@@ -15,10 +15,14 @@ pub enum RemoveError {
     /// The object had left before.
     #[error(transparent)]
     Stale(#[from] Stale),
-    /// The caller holds a pin of this domain; a removal may wait and runs the payload's `Drop`. Nothing has changed.
+    /// The caller holds a pin of this domain; a removal may wait and runs the payload's `Drop`. Nothing has changed: what was
+    /// marked before ([`Leaving::drain`](crate::Leaving::drain), [`Arena::join`](crate::Arena::join)) is leaving and stays so.
     #[error("the thread that removes holds a pin")]
     Pinned,
-    /// The caller itself is inside the object, and would wait for itself. A removal that has only to be begun is not refused.
+    /// The caller itself is inside the object, and would wait for itself. [`Arena::remove`](crate::Arena::remove) has changed nothing;
+    /// what [`Leaving::drain`](crate::Leaving::drain) was for is leaving and stays so. A removal can be begun inside
+    /// ([`Arena::leave`](crate::Arena::leave), [`Leaving::mark`](crate::Leaving::mark)) and finished as the caller leaves
+    /// ([`Leaving::defer`](crate::Leaving::defer)).
     #[error("the thread that removes is inside the object")]
     Inside,
     /// The object is leaving, and the caller cannot wait until it has gone: it is inside an object, or in the middle of

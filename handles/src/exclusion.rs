@@ -87,10 +87,7 @@ impl<T: ?Sized> fmt::Debug for Exclusion<T> {
 }
 
 /// An [`Exclusion`] that the calling thread holds, until this is dropped.
-///
-/// # Invariants
-///
-/// The thread that this is on holds the exclusion's lock.
+// INVARIANT: the thread that this is on holds the exclusion's lock.
 #[must_use = "the exclusion is held for as long as the guard lives"]
 pub struct ExclusionGuard<'a, T: ?Sized = ()> {
     exclusion: &'a Exclusion<T>,

@@ -15,9 +15,45 @@ use crate::records::Ticket;
 
 /// A payload, or a part of one, that is entered by one thread at a time.
 ///
-/// Nobody ever waits for its lock while holding an active reference, or a drain would wait for those who wait: an
-/// [`Active`] can only *try* the lock ([`Active::try_lock`]). Who has to wait leaves the object, waits
-/// on the [`Lock`], which outlives the payload, and enters anew with it ([`Active::lock_with`]).
+/// Nobody should wait for its lock while holding an active reference: a drain would wait for those who wait. So an [`Active`] only
+/// *tries* the lock ([`Active::try_lock`]). Who has to wait leaves the object, waits on the [`Lock`], which outlives the payload, and
+/// enters anew with it ([`Active::lock_with`]). Nothing prevents a wait inside; a circle that it closes is found
+/// ([`Deadlock`]), but where there is no circle, the drain waits for as long as the lock's holder takes.
+///
+/// ```
+/// use enodev_handles::{Arena, Domain, Exclusive, Handle, Kind};
+///
+/// enum Disk {}
+/// impl Kind for Disk {
+///     const NAME: &'static str = "Disk";
+/// }
+/// type Disks = Arena<Disk, (), Exclusive<Vec<u8>>>;
+///
+/// fn append(disks: &Disks, disk: Handle<Disk>, byte: u8) -> Result<(), Box<dyn std::error::Error>> {
+///     let mut bytes = match disks.enter(disk)?.try_lock() {
+///         Ok(bytes) => bytes,
+///         Err(busy) => {
+///             let mut lock = busy.lock();
+///             drop(busy); // a removal does not wait for who waits
+///             lock.acquire()?;
+///             disks.enter(disk)?.lock_with(lock).map_err(|_| "another disk's lock")?
+///         }
+///     };
+///     bytes.push(byte);
+///     Ok(())
+/// }
+///
+/// let disks: Disks = Arena::new(&Domain::new()?)?;
+/// let sda = disks.insert((), Exclusive::new(Vec::new()))?;
+/// std::thread::scope(|scope| {
+///     for byte in 0..4 {
+///         let disks = &disks;
+///         scope.spawn(move || append(disks, sda, byte).unwrap());
+///     }
+/// });
+/// assert_eq!(disks.remove(sda)?.into_inner().len(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Exclusive<T: ?Sized> {
     lock: Arc<RawLock>,
     value: UnsafeCell<T>,
@@ -53,6 +89,7 @@ impl<T: ?Sized> fmt::Debug for Exclusive<T> {
 }
 
 /// The lock of an [`Exclusive`], held or not, apart from what it guards. Given up when dropped, on the thread that took it.
+#[must_use = "a lock that is dropped is given up"]
 pub struct Lock {
     raw: Arc<RawLock>,
     held: bool,
@@ -61,7 +98,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Waits until the lock is this one's. To be called outside the object that it is of.
+    /// Waits until the lock is this one's. To be called outside all objects: a drain of one would wait for this.
     ///
     /// # Errors
     ///
@@ -122,11 +159,9 @@ impl<'a, T: ?Sized> Active<'a, Exclusive<T>> {
     }
 }
 
-/// An active reference to an [`Exclusive`], with its lock held.
-///
-/// # Invariants
-///
-/// Those of [`Active`]; and this holds `lock`, which is the lock of the `Exclusive` that `value` points into.
+/// An active reference to an [`Exclusive`], with its lock held. Dropping it gives the lock up and then leaves, as an [`Active`] does.
+// INVARIANTS: those of `Active`; and this holds `lock`, which is the lock of the `Exclusive` that `value` points into.
+#[must_use = "the object stays, and the lock is held, for as long as the guard lives"]
 pub struct ActiveMut<'a, T: ?Sized> {
     value: NonNull<T>,
     lock: NonNull<RawLock>,

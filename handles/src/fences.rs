@@ -20,15 +20,16 @@ use crate::error::{DomainError, RemoveError};
 use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use crate::sync::{Mutex, process_static};
 
-/// How a removal learns who is inside. Settled when a [`Domain`](crate::Domain) is built.
+/// How a removal learns who is inside. Settled when a [`Domain`](crate::Domain), or a [`Gate`](crate::Gate), is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Strategy {
     /// `Membarrier` where the system has it, else `Fence`.
     #[default]
     Auto,
-    /// Readers pay nothing; a removal calls `membarrier(2)`, private and expedited. A system-call filter that is
-    /// installed later must allow it: from then on, removals fail where it is refused.
+    /// Readers pay nothing, but that a thread's first few hundred entries fence; a removal calls `membarrier(2)`, private and
+    /// expedited, where it meets a thread that has entered more often. A system-call filter that is installed later must
+    /// allow it: from then on, removals fail where it is refused.
     Membarrier,
     /// Readers and removals pay a fence each. For other systems, and for tools that do not know `membarrier`.
     Fence,

@@ -46,7 +46,8 @@ pub type Pass<'a, T> = Active<'a, T>;
 /// ```
 ///
 /// To enter and to leave costs what it costs in an [`Arena`](crate::Arena): a store in a cell of the thread's own and a look at
-/// the gate's word; no locked instruction, and no line that other users write.
+/// the gate's word; no locked instruction, once a thread has entered a few hundred times and where `membarrier` is to be had, and no
+/// line that other users write.
 ///
 /// # Linux
 ///
@@ -232,8 +233,9 @@ impl<T: Send + Sync> Gate<T> {
     /// Sleeps inside until the gate is shut, `is_over` answers true, or the deadline has come. True in the first case: then a
     /// request should be done soon.
     ///
-    /// `is_over` is asked once at least, and again after each [`wake`](Self::wake); it runs under a lock, and must not call
-    /// into the gate. Who is not inside, and sleeps until another has closed the gate and opened it again, may miss that.
+    /// As long as the gate is open, `is_over` is asked: at once, after each [`wake`](Self::wake), and whenever this is woken for
+    /// reasons of the gate's own. It runs under a lock, and must not call into the gate. Who is not inside, and sleeps until
+    /// another has closed the gate and opened it again, may miss that. To sleep is no part of the search for deadlocks.
     pub fn sleep(&self, deadline: Option<Instant>, is_over: impl FnMut() -> bool) -> bool {
         self.state.sleep(deadline, is_over)
     }

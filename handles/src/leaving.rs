@@ -30,6 +30,33 @@ use crate::waits::Duty;
 /// [`Arena::given_up`](crate::Arena::given_up), [`Arena::reap`](crate::Arena::reap), the next
 /// [`Arena::remove`](crate::Arena::remove) or the arena's drop finishes them. Forgotten (`mem::forget`), it leaks their payloads,
 /// and who waits for one of them waits for ever.
+///
+/// A callback can remove its own object, with [`defer`](Self::defer):
+///
+/// ```
+/// use enodev_handles::{Arena, Domain, Kind};
+///
+/// enum Disk {}
+/// impl Kind for Disk {
+///     const NAME: &'static str = "Disk";
+/// }
+///
+/// fn eject(disks: &Arena<Disk, (), String>, disk: enodev_handles::Handle<Disk>) -> Result<(), Box<dyn std::error::Error>> {
+///     let label = disks.enter(disk)?;
+///     let mut leaving = disks.leave();
+///     leaving.mark(disk)?;
+///     leaving.defer(|quiet| drop(quiet));
+///     assert!(disks.enter(disk).is_err()); // for all, from now on
+///     assert_eq!(*label, "backup"); // it stays until this returns
+///     Ok(())
+/// }
+///
+/// let disks = Arena::new(&Domain::new()?)?;
+/// let sda = disks.insert((), String::from("backup"))?;
+/// eject(&disks, sda)?;
+/// assert!(disks.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "marked objects stay leaving until they are drained"]
 pub struct Leaving<'a, K, S: 'static, P> {
     slots: &'a Arc<Slots<S, P>>,
@@ -131,6 +158,29 @@ where
     /// # Errors
     ///
     /// As `drain`, and [`RemoveError::TimedOut`]: [`blockers`](Self::blockers) tells who is inside.
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use enodev_handles::{Arena, Domain, Kind, Label, RemoveError};
+    /// # enum Disk {}
+    /// # impl Kind for Disk { const NAME: &'static str = "Disk"; }
+    /// # let domain = Domain::new()?;
+    /// # let disks: Arena<Disk, (), ()> = Arena::new(&domain)?;
+    /// # let sda = disks.insert((), ())?;
+    /// let request = disks.enter_owned(sda, Label::new("read"))?;
+    ///
+    /// let mut leaving = disks.leave();
+    /// leaving.mark(sda)?;
+    /// let (mut leaving, error) = leaving.drain_until(Instant::now()).unwrap_err();
+    /// assert_eq!(error, RemoveError::TimedOut);
+    /// let blockers = leaving.blockers();
+    /// assert_eq!((blockers[0].object, blockers[0].label.text()), (sda, "read"));
+    ///
+    /// drop(request);
+    /// let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+    /// assert_eq!(quiet.take(), Some((sda, ())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn drain_until(self, deadline: Instant) -> Finished<'a, K, S, P> {
         self.finish(Some(deadline))
     }
@@ -174,11 +224,28 @@ where
     }
 
     /// Goes on with the removal as the calling thread leaves the last of the objects: it drains them in the drop of its last guard
-    /// of one of them, and calls `finish`, on this thread, with what [`drain`](Self::drain) gives. Where the thread is in none of
-    /// them, that is at once.
+    /// of one of them, and calls `finish`, on this thread, with what [`drain`](Self::drain) gives. So a callback may remove its own
+    /// object: when it has returned, all is gone. Where the thread is in none of the objects, that is at once, before this returns.
     ///
-    /// So a callback may remove its own object: when it has returned, all is gone. What cannot be drained then comes to `finish`
-    /// as an error; dropped, it is given up (see [`Leaving`]).
+    /// Either drain has no deadline, and waits for [`Owned`](crate::Owned) references too, also for those that the same thread holds.
+    /// What cannot be drained comes to `finish` as an error: the thread holds a pin as it leaves, would wait for itself, or the system
+    /// refuses the barrier. Dropped there, the removal is given up (see [`Leaving`]).
+    ///
+    /// `finish` is dropped uncalled, and the removal given up, if the thread ends before it leaves, or is so near its end that its
+    /// thread-local destructors run; and where the arena has come to its end first, a guard having been forgotten.
+    ///
+    /// # Panics
+    ///
+    /// With a panic of `finish`, or of a payload's drop: out of the guard's drop, where the removal was put off. If that drop is part
+    /// of the unwinding of the callback, a panic that `finish` does not catch aborts the process; payloads' drops in a [`Quiet`]
+    /// do not.
+    ///
+    /// # Linux
+    ///
+    /// `kernfs_remove_self`. There one of several callers is told that it is the one, and the others wait for the end of its whole
+    /// operation; here [`mark`](Self::mark) tells the others [`RemoveError::Leaving`] at once, and they may return.
+    /// `kernfs_break_active_protection` goes another way: the caller gives its own reference up for the rest of the operation, and
+    /// must not touch what that protected any more. Here the guard stays good until it is dropped.
     pub fn defer(self, finish: impl FnOnce(Result<Quiet<'_, K, S, P>, (Leaving<'_, K, S, P>, RemoveError)>) + 'static) {
         let addresses = self.addresses();
         if !is_inside(&addresses) {
@@ -391,7 +458,9 @@ impl<K, S, P> fmt::Debug for Leaving<'_, K, S, P> {
 }
 
 /// A drain as a future. See [`Leaving::drained`].
-#[must_use = "a future does nothing until it is polled"]
+///
+/// The objects are leaving, whether it is polled or not. Polled again after it was ready, it is pending for ever.
+#[must_use = "nothing is waited for until the future is polled"]
 pub struct Drained<'a, K, S: 'static, P> {
     leaving: Option<Leaving<'a, K, S, P>>,
 }

@@ -31,11 +31,46 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Gate`] is the same drain for one value outside any arena.
+//! What there is beside:
+//!
+//! - Other ways in: a [`Session`] for loops, an [`Owned`] reference that is `Send`, an [`Exclusive`] payload, entered by one thread at a
+//!   time.
+//! - Other ways out: [`Leaving`] removes several objects together, in steps, with a deadline, as a future, or from inside. Who is in
+//!   the way is told ([`Blocker`]), and who rests inside ([`Arena::sleep`]) is woken.
+//! - A [`Gate`] is the same drain for one value outside any arena.
+//! - An [`Exclusion`] is a lock that takes part in the search for deadlocks.
+//! - Columns hold further data of objects, by handle: a [`Column`] plain data, a [`OnceColumn`] what is set once, a [`PayloadColumn`]
+//!   further payloads; [`join`] goes over several.
 //!
 //! The crate knows no device. The semantics follow the active references of Linux's kernfs; where they
 //! differ, the item says so. Not to be used in a signal handler, nor in a forked child that inherited
 //! references of other threads.
+//!
+//! # Who waits, and whose code runs
+//!
+//! Waits of less than some microseconds are left out, for inner locks and for others' stores. *Payloads* are the objects' own and those
+//! of payload columns. A *store part* may be dropped by any call that pins or hands garbage over, under a pin.
+//!
+//! | call | may wait for | foreign code that it runs | errors | after an error |
+//! |---|---|---|---|---|
+//! | [`Arena::enter`] | nobody | none | [`Stale`] | nothing has changed |
+//! | the drop of an [`Active`] | nobody; where it takes up a deferred removal, the others inside | wakers; then `finish`, and drops of payloads | none | a removal that cannot be finished is given up |
+//! | [`Arena::remove`] | those inside; or another's removal of the object | drops of a column's payloads, and of what was given up | [`RemoveError`], but `TimedOut` | `Deadlock`, `Barrier`: the object is leaving; else nothing has changed |
+//! | [`Leaving::mark`] | nobody | none | `Stale`, `Leaving`, `Pinned` | nothing has changed |
+//! | [`Leaving::drain`] | those inside | none; drops of payloads as its [`Quiet`] is dropped | `Pinned`, `Inside`, `Deadlock`, `Barrier` | the `Leaving` comes back, its objects are leaving |
+//! | [`Leaving::drain_until`] | the same, until the deadline | the same | and `TimedOut` | the same |
+//! | [`Leaving::is_quiet`] | nobody | none | `Barrier` | its objects are leaving |
+//! | [`Leaving::defer`] | nobody if the caller is inside; else as `drain` | none; else `finish` | none | what cannot be drained is given up |
+//! | [`Arena::join`] | another's removal, drops of payloads included | none | `Leaving`, `Deadlock`, `Pinned` | nothing has changed |
+//! | [`Arena::reap`] | nobody | drops of payloads | none | what is not quiet stays given up |
+//! | [`Arena::given_up`] | nobody | none | none | |
+//! | [`Arena::sleep`] | the object's removal, its own condition, the deadline | the condition, under a lock | none | |
+//! | [`Gate::close`] | those inside; another closer | none | [`CloseError`], but `TimedOut` | `Inside`: nothing has changed; else the gate is shut, with its value or without |
+//! | [`Column::set`], [`OnceColumn::set`] | nobody | none | [`SetError`] | nothing has changed |
+//! | [`PayloadColumn::insert`] | nobody | as the drop of an `Active` | [`InsertError`], with the value | nothing has changed |
+//! | the drop of a [`PayloadColumn`] | removals that are dropping its values | drops of its values | none | |
+//! | [`Arena::flush`], [`Domain::flush`] | nobody | drops of store parts, under a pin | none | what a pin holds up stays |
+//! | the drop of an [`Arena`] | nobody | drops of payloads and of store parts | none | |
 
 mod handle;
 mod error;

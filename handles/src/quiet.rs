@@ -35,9 +35,9 @@ pub(crate) fn is_dropping() -> bool {
 /// the payloads that are left are dropped, on the caller's thread, and then all the slots are given up. If payloads panic as
 /// they are dropped, the others are dropped all the same, and the first panic goes on afterwards.
 ///
-/// # Invariants
-///
-/// The payloads from `taken` on are initialised and this one's alone.
+/// Forgotten (`mem::forget`), it leaks the payloads that are left and the slots, and who [`join`](crate::Arena::join)s the removal
+/// of one of its objects waits for ever.
+// INVARIANT: the payloads from `taken` on are initialised and this one's alone.
 pub struct Quiet<'a, K, S, P>
 where
     K: Kind,
@@ -94,12 +94,12 @@ where
         self.take().map(|(_, payload)| payload).ok_or(RemoveError::Stale(Stale))
     }
 
-    /// How many objects there are.
+    /// How many objects were marked. Those whose payloads have been taken count.
     pub fn len(&self) -> usize {
         self.marked.len()
     }
 
-    /// Whether there is none.
+    /// Whether none was marked: then the drain had nothing to do. Not whether all payloads have been taken.
     pub fn is_empty(&self) -> bool {
         self.marked.is_empty()
     }

@@ -283,11 +283,11 @@ pub(crate) fn others_are_unfenced() -> bool {
 }
 
 /// Whether it is plain that nobody is inside an object that `is_one` answers true for: no other thread enters without a fence. The
-/// caller has fenced.
+/// caller has fenced, and is in none of them itself: that it has seen.
 pub(crate) fn are_elsewhere(is_one: impl Fn(usize) -> bool) -> bool {
     let own = CURRENT.get().map_or(0, Record::number);
     let is_elsewhere = |record: &&'static Record| {
-        (record.number() == own || !record.is_unfenced()) && !record.first.chain().any(|block| block.holds(&is_one))
+        record.number() == own || (!record.is_unfenced() && !record.first.chain().any(|block| block.holds(&is_one)))
     };
     live(|records| records.iter().all(is_elsewhere)).unwrap_or(false)
 }

@@ -25,7 +25,15 @@ where
     /// - [`RemoveError::Stale`] if it had left. Where another thread is removing it, this returns when that removal and the
     ///   drop of the payload are over, unless the caller cannot wait: [`RemoveError::Leaving`], see [`join`](Self::join).
     /// - [`RemoveError::Pinned`], [`RemoveError::Inside`]: nothing has changed.
-    /// - [`RemoveError::Deadlock`], [`RemoveError::Barrier`]: the object goes on leaving, as if given up.
+    /// - [`RemoveError::Deadlock`], [`RemoveError::Barrier`]: the object goes on leaving. If this call had begun that, it is given up
+    ///   now ([`given_up`](Self::given_up)); if another thread removes the object, that thread goes on.
+    ///
+    /// # Linux
+    ///
+    /// `kernfs_remove`, of one node: what is below it is the caller's affair, who can [`leave`](Self::leave) with all of it at once.
+    /// The wait of `kernfs_remove` has no deadline and cannot be interrupted; [`Leaving::drain_until`] has one. Called inside the
+    /// object, `kernfs_remove` would wait for its caller; here that is [`RemoveError::Inside`]. There, too, a second remover
+    /// returns after the first one's drain; here it waits for the drop of the payload as well.
     ///
     /// # Panics
     ///
@@ -53,8 +61,7 @@ where
     /// Why an object could not be marked; another's removal of it is waited for.
     #[cold]
     fn join_leaving(&self, handle: Handle<K>) -> RemoveError {
-        let joined = if self.is_leaving(handle) { self.join(handle) } else { Ok(()) };
-        joined.err().unwrap_or(RemoveError::Stale(Stale))
+        self.join(handle).err().unwrap_or(RemoveError::Stale(Stale))
     }
 
     /// Begins a removal of several objects, in steps.
@@ -63,13 +70,18 @@ where
     }
 
     /// Whether [`join`](Self::join) would wait for the object, or not have to. Neither may be so any more a moment later.
+    ///
+    /// False where `join` would fail at once, but for [`RemoveError::Deadlock`], which only waiting shows.
     pub fn may_join(&self, handle: Handle<K>) -> bool {
+        if self.domain.is_pinned() {
+            return false;
+        }
         let Ok(slot) = self.slots.slot(handle.index()) else { return true };
         if !self.is_leaving(handle) {
             return true;
         }
         let word = slot.word();
-        self.may_wait().is_ok() && !word.is_given_up() && word.remover() != records::identity()
+        Self::may_wait().is_ok() && !word.is_given_up() && word.remover() != records::identity()
     }
 
     /// Waits until an object that another thread is removing has gone, payload and all. Returns at once if it is not
@@ -87,16 +99,13 @@ where
         if !self.is_leaving(handle) {
             return Ok(());
         }
-        self.may_wait()?;
+        Self::may_wait()?;
         let slot = self.slots.slot(handle.index())?;
         self.slots.removals.bell.join(slot.word_ref(), handle.version(), None)
     }
 
     /// Whoever is inside an object, or dropping a payload, may be waited for by the one that it would wait for.
-    fn may_wait(&self) -> Result<(), RemoveError> {
-        if self.domain.is_pinned() {
-            return Err(RemoveError::Pinned);
-        }
+    fn may_wait() -> Result<(), RemoveError> {
         if is_dropping() || records::is_inside(|_| true) { Err(RemoveError::Leaving) } else { Ok(()) }
     }
 
@@ -106,6 +115,30 @@ where
     }
 
     /// The removals that were given up, by any thread, each with the objects that were marked together: they are the caller's now.
+    ///
+    /// ```
+    /// # use enodev_handles::{Arena, Domain, Kind, Label};
+    /// # enum Disk {}
+    /// # impl Kind for Disk { const NAME: &'static str = "Disk"; }
+    /// # let domain = Domain::new()?;
+    /// # let disks: Arena<Disk, (), ()> = Arena::new(&domain)?;
+    /// # let sda = disks.insert((), ())?;
+    /// let request = disks.enter_owned(sda, Label::new("read"))?;
+    /// let mut leaving = disks.leave();
+    /// leaving.mark(sda)?;
+    /// drop(leaving); // nobody is at it any more
+    ///
+    /// for mut leaving in disks.given_up() {
+    ///     let blockers = leaving.blockers();
+    ///     assert_eq!(blockers[0].object, sda);
+    ///     println!("{}", blockers[0]);
+    /// } // dropped, and so given up again
+    /// assert_eq!(disks.reap(), 0);
+    ///
+    /// drop(request);
+    /// assert_eq!(disks.reap(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn given_up(&self) -> Vec<Leaving<'_, K, S, P>> {
         let leaving = |objects: Vec<(u32, Version)>| {
             let mut leaving = Leaving::of(&self.slots, &self.domain, &objects);
@@ -118,7 +151,7 @@ where
     /// Finishes the removals that were given up and that nobody is in the way of any more: drops their payloads, on the caller's
     /// thread. Waits for nobody. Returns how many objects have gone.
     ///
-    /// Does nothing while the caller holds a pin of the domain.
+    /// Does nothing while the caller holds a pin of the domain. An example is at [`given_up`](Self::given_up).
     ///
     /// # Panics
     ///
@@ -148,8 +181,36 @@ where
     /// Sleeps inside an object until the object begins to leave, `is_over` answers true, or the deadline has come. True in the
     /// first case: then a callback should return soon.
     ///
-    /// `is_over` is asked once at least, and again after each [`wake`](Self::wake); it runs under a lock, and must not call into
-    /// the arena. A handle that is stale is one whose object leaves.
+    /// As long as the object is not leaving, `is_over` is asked: at once, after each [`wake`](Self::wake), and whenever this is woken
+    /// for reasons of the arena's own. It runs under a lock, and must not call into the arena. A handle that is stale is one
+    /// whose object leaves.
+    ///
+    /// To sleep is no part of the search for deadlocks: a drain that waits for a sleeper whom nobody wakes is not told.
+    ///
+    /// ```
+    /// # use std::sync::mpsc;
+    /// # use enodev_handles::{Arena, Domain, Kind};
+    /// # enum Disk {}
+    /// # impl Kind for Disk { const NAME: &'static str = "Disk"; }
+    /// # let domain = Domain::new()?;
+    /// # let disks: Arena<Disk, (), u32> = Arena::new(&domain)?;
+    /// # let sda = disks.insert((), 512)?;
+    /// std::thread::scope(|scope| {
+    ///     let (entered, has_entered) = mpsc::channel();
+    ///     let disks = &disks;
+    ///     scope.spawn(move || {
+    ///         let disk = disks.enter(sda).unwrap();
+    ///         entered.send(*disk).unwrap();
+    ///         while !disks.is_leaving(sda) {
+    ///             // Poll the disk, then rest until somebody calls `wake`, or a removal does.
+    ///             disks.sleep(sda, None, || false);
+    ///         }
+    ///     });
+    ///     assert_eq!(has_entered.recv(), Ok(512));
+    ///     assert_eq!(disks.remove(sda), Ok(512));
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sleep(&self, handle: Handle<K>, deadline: Option<Instant>, is_over: impl FnMut() -> bool) -> bool {
         let Ok(slot) = self.slots.slot(handle.index()) else { return true };
         self.slots.removals.bell.sleep(slot.word_ref(), handle.version(), deadline, is_over)

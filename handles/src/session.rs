@@ -28,10 +28,8 @@ use crate::slots::{Slot, Slots, stale};
 /// assert_eq!(sectors, 7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Invariants
-///
-/// The ticket's cell is reserved for the session, and empty but while a `Visit` borrows it (or was forgotten).
+// INVARIANT: the ticket's cell is reserved for this session, and empty but while a `Visit` borrows it (or was forgotten).
+#[must_use = "a session is made to enter objects with"]
 pub struct Session<'a, K, S: 'static, P> {
     slots: &'a Slots<S, P>,
     ticket: Ticket,
@@ -92,13 +90,11 @@ impl<K: Kind, S, P> fmt::Debug for Session<'_, K, S, P> {
 
 /// An active reference made by a [`Session`].
 ///
-/// One that is forgotten holds its object until the session enters another one, or is dropped. A removal that sleeps by then is
-/// woken as that other one is left.
-///
-/// # Invariants
-///
-/// `value` is the payload of the object whose slot's address is in the ticket's cell, as in [`Active`](crate::Active). Nobody
-/// else fills the cell meanwhile, since the session is borrowed.
+/// One that is forgotten holds its object until the session enters another one, or is dropped. A removal
+/// that sleeps by then is woken as that other one is left.
+/// Else it is as an [`Active`](crate::Active), also in what dropping it may do.
+// INVARIANTS: `value` is the payload of the object whose slot's address is in the ticket's cell, as in `Active`. Nobody else fills
+// the cell meanwhile, since the session is borrowed.
 #[must_use = "the object stays for as long as the guard lives"]
 pub struct Visit<'a, P> {
     value: NonNull<P>,

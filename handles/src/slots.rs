@@ -114,11 +114,6 @@ struct Padded<T>(T);
 /// So many shelves an arena has. A power of two.
 const SHELVES: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
 
-/// The number of the calling thread's shelf.
-fn own_shelf() -> usize {
-    records::own_number() as usize % SHELVES
-}
-
 /// The slots of one arena.
 pub(crate) struct Slots<S, P> {
     chunks: Chunks<Slot<S, P>>,
@@ -172,9 +167,14 @@ impl<S, P> Slots<S, P> {
         self.chunks.find(index)
     }
 
+    /// The number of the calling thread's shelf.
+    fn own_shelf(&self) -> usize {
+        records::own_number() as usize % self.shelves.len()
+    }
+
     /// The shelf of the calling thread.
     fn shelf(&self) -> &Mutex<Shelf> {
-        &self.shelves[own_shelf()].0
+        &self.shelves[self.own_shelf()].0
     }
 
     /// Takes a vacant slot; the version is the one that it will have when it is published.
@@ -277,7 +277,7 @@ impl<S, P> Slots<S, P> {
     ///
     /// Returns what is to be handed to the collector, once there are `bound` of them.
     pub(crate) fn retire(&self, retired: impl IntoIterator<Item = (u32, Version)>, bound: usize) -> Option<Limbo> {
-        let number = own_shelf();
+        let number = self.own_shelf();
         let mut shelf = self.shelves[number].0.lock();
         let limbo = &mut shelf.limbo;
         let (before, mut awaited) = (limbo.indices.len(), false);

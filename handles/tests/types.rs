@@ -258,6 +258,15 @@ mod tests {
         with_send::<dyn fmt::Debug + Send>();
     }
 
+    /// A kind is a name: what is said of its objects does not ask that it can be cloned. That this compiles is the test.
+    #[test]
+    fn what_is_told_of_an_object_is_cloned_whatever_the_kind() {
+        fn clone<T: Clone>() {}
+        clone::<Blocker<Disk>>();
+        clone::<Handle<Disk>>();
+        clone::<Visitor>();
+    }
+
     /// A shorter lifetime will do wherever a longer one is to be had: that this compiles is the test.
     #[test]
     fn guards_and_pins_may_be_taken_for_shorter_ones() {

@@ -218,3 +218,38 @@ fn a_panic_inside_gives_the_lock_back() {
     assert_eq!(unwound, "with a guard in hand");
     assert_eq!(store.unregister::<Counter>(object).unwrap().count.get(), 101);
 }
+
+/// D-1: two threads that each are inside one of two exclusive objects and want the other: one is told EDEADLK, and the other gets
+/// what it wants when that one has left; nothing has changed for either object. So it is where one of them removes the other's.
+#[test]
+fn of_two_that_want_each_others_object_one_is_told() {
+    for removes in [false, true] {
+        for _ in 0..100 {
+            let store = Store::new().unwrap();
+            let ty = counter_type(&store);
+            let objects = ["0", "1"].map(|name| store.register(store.root(), name, ty, Counter::default()).unwrap());
+            let both = std::sync::Barrier::new(2);
+            let cross = |at: usize| {
+                let mut inside = store.enter_mut::<Counter>(objects[at]).unwrap();
+                both.wait();
+                let other = objects[1 - at];
+                let told = if removes && at == 0 {
+                    store.unregister::<Counter>(other).map(drop)
+                } else {
+                    store.enter_mut::<Counter>(other).map(drop)
+                };
+                inside.count().unwrap();
+                told
+            };
+            let told = thread::scope(|scope| {
+                let other = scope.spawn(|| cross(1));
+                [cross(0), other.join().unwrap()]
+            });
+            assert_eq!(told.iter().filter(|told| **told == Err(Error::Deadlock)).count(), 1, "{told:?}");
+            assert_eq!(told.iter().filter(|told| told.is_ok()).count(), 1, "{told:?}");
+            assert_eq!(Error::Deadlock.errno(), Errno::EDEADLK);
+            assert_eq!(store.reap(), usize::from(removes && told[0].is_err()));
+            assert_eq!(store.enter_mut::<Counter>(objects[0]).unwrap().count.get(), 1);
+        }
+    }
+}

@@ -73,7 +73,26 @@ pub trait Member<'a, K>: sealed::Member<'a, K> {}
 
 impl<'a, K, M: sealed::Member<'a, K>> Member<'a, K> for M {}
 
-/// What [`join`] can go over: tuples of one, two or three columns. Cannot be implemented outside this crate.
+/// What [`join`] can go over: tuples of one, two or three references to columns. Cannot be implemented outside this crate.
+///
+/// The walk yields `(handle, (a,))`, `(handle, (a, b))` or `(handle, (a, b, c))`, with a value of each column in its place: a `T` of
+/// a [`Column<K, T>`](Column), a `&T` of a [`OnceColumn<K, T>`](OnceColumn).
+///
+/// ```
+/// # use enodev_handles::{Arena, Density, Domain, Kind, join};
+/// # enum Disk {}
+/// # impl Kind for Disk { const NAME: &'static str = "Disk"; }
+/// # let domain = Domain::new()?;
+/// # let disks: Arena<Disk, (), ()> = Arena::new(&domain)?;
+/// let reads = disks.column::<u64>(Density::Dense);
+/// let pin = domain.pin();
+/// # for n in [3, 4] {
+/// #     reads.set(&pin, disks.insert((), ())?, n)?;
+/// # }
+/// let all: u64 = join(&pin, (&reads,)).map(|(_, (n,))| n).sum();
+/// assert_eq!(all, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Joined<'a, K>: sealed::Joined<'a, K> {}
 
 impl<'a, K, J: sealed::Joined<'a, K>> Joined<'a, K> for J {}

@@ -21,9 +21,10 @@ use crate::handle::{Handle, Kind};
 /// A value stays as long as its object: it cannot be taken out, which would need a drain of its own, and another one is refused. What
 /// has to be exchanged is an [`Exclusive`](crate::Exclusive), or has a lock of its own.
 ///
-/// Dropping the column drops all values, on the caller's thread, which should hold no pin of the domain. It waits for removals that
-/// are dropping values of the column, unless it happens in such a drop; afterwards no code of theirs runs. A removal does not wait
-/// for it.
+/// Dropping the column drops all values, on the caller's thread. It waits for removals that are dropping values of the column, unless
+/// it happens in such a drop; afterwards no code of theirs runs. A removal does not wait for it. This wait is no part of the search
+/// for deadlocks: drop a column where you hold nothing that a value's drop may want. The caller should hold no pin of the
+/// domain: foreign code would run under that pin, and garbage wait for as long. Nothing worse comes of it.
 ///
 /// ```
 /// use enodev_handles::{Arena, Density, Domain, Kind};

@@ -9,8 +9,9 @@ use crate::version::Version;
 
 /// The drain of a gate as a future. See [`Gate::drained`](crate::Gate::drained).
 ///
-/// It fails with [`CloseError::Inside`] where the thread that polls is inside, and with [`CloseError::Barrier`].
-#[must_use = "a future does nothing until it is polled"]
+/// The gate is shut, whether this is polled or not. It fails with [`CloseError::Inside`] where the thread that polls is inside, and
+/// with [`CloseError::Barrier`]. Polled again after it was ready, it looks again.
+#[must_use = "nothing is waited for until the future is polled"]
 pub struct Draining<'a, T> {
     state: &'a State<T>,
     /// The incarnation that is waited for.

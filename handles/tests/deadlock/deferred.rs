@@ -13,7 +13,11 @@ type Disks = Arena<Disk, (), Token>;
 fn defer(arena: &Disks, handles: &[Handle<Disk>], finish: impl FnOnce(Quiet<'_, Disk, (), Token>) + 'static) {
     let mut leaving = arena.leave();
     handles.iter().for_each(|handle| leaving.mark(*handle).unwrap());
-    leaving.defer(finish);
+    leaving.defer(|drained| {
+        if let Ok(quiet) = drained {
+            finish(quiet);
+        }
+    });
 }
 
 /// S0-15: a callback removes its own object. The others who are inside are drained, and the payload is dropped, on its own

@@ -33,6 +33,24 @@ fn a_pinned_reader_keeps_what_it_has_reached() {
     assert_eq!((arena.flush(), arena.garbage(), drops.count()), (0, 0, 1));
 }
 
+/// Whatever the object is doing: it is alive, leaving or gone.
+#[test]
+fn who_is_pinned_is_told_that_it_may_not_join() {
+    let arena = disks::<(), ()>(Strategy::Auto);
+    let handle = arena.insert((), ()).unwrap();
+    let ask = |may_join, joined| {
+        assert_eq!((arena.may_join(handle), arena.join(handle)), (may_join, joined));
+        let _pin = arena.domain().pin();
+        assert_eq!((arena.may_join(handle), arena.join(handle)), (false, Err(RemoveError::Pinned)));
+    };
+    ask(true, Ok(()));
+    let mut leaving = arena.leave();
+    leaving.mark(handle).unwrap();
+    ask(false, Err(RemoveError::Leaving));
+    drop(leaving.drain().unwrap());
+    ask(true, Ok(()));
+}
+
 /// S3-2: what a pinned reader sees is the object that it asked for or nothing, never the one that took its place.
 #[test]
 fn a_pinned_reader_never_sees_the_next_object() {
