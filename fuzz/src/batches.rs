@@ -286,6 +286,8 @@ fn mark(world: &World, marked: &mut Marked<'_>, handle: ThingHandle) {
         marked.bits.push(bits);
         world.look_up(handle);
     }
+    let (len, is_empty) = (marked.leaving.len(), marked.leaving.is_empty());
+    world.same(|| "objects marked".into(), (len, is_empty), (marked.bits.len(), marked.bits.is_empty()));
 }
 
 fn give_up(world: &World, Marked { leaving, bits }: Marked<'_>) {

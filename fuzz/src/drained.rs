@@ -20,6 +20,8 @@ impl<'w> Drained<'w> {
     pub(crate) fn new(quiet: Quiet<'w, Thing, StorePart, Payload>, bits: Batch, book: &Book) -> Self {
         let handles: Batch = quiet.handles().map(ThingHandle::to_bits).collect();
         book.same(|| "handles of a drained batch".into(), &handles, &bits);
+        let (len, is_empty) = (bits.len(), bits.is_empty());
+        book.same(|| "objects drained".into(), (quiet.len(), quiet.is_empty()), (len, is_empty));
         Self { quiet, left: bits.iter().copied().collect(), bits }
     }
 
