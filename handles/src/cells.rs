@@ -402,10 +402,12 @@ impl Occupant {
 
     /// Has the waker called when the occupant leaves; false if it has left. Otherwise as [`wait`](Self::wait).
     pub(crate) fn wake(&self, seen: u32, waker: &Waker) -> bool {
+        // Foreign code, so not under the lock.
+        let waker = waker.clone();
         let mut lobby = self.block.lobby.lock();
         let stays = self.stays(&lobby, seen);
-        if stays && !lobby.wakers.iter().any(|other| other.will_wake(waker)) {
-            lobby.wakers.push(waker.clone());
+        if stays && !lobby.wakers.iter().any(|other| other.will_wake(&waker)) {
+            lobby.wakers.push(waker);
         }
         stays
     }

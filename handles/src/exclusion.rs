@@ -14,7 +14,8 @@ use crate::lock::RawLock;
 /// A drain waits for those inside an object; if one of them waits for a lock that the remover holds, neither goes on. Where
 /// the lock is an ordinary one, nobody sees that, and only the drain's deadline ends it. An exclusion is declared: a circle of drains,
 /// second removers, exclusive payloads and exclusions, in any mixture and across domains, is found as it closes, and the one who
-/// closes it is told [`Deadlock`] in place of waiting for itself.
+/// closes it is told [`Deadlock`] in place of waiting for itself. Not seen is what no thread is at: an owned reference, a future, a
+/// [`Leaving`](crate::Leaving) or [`Quiet`](crate::Quiet) that is held while its thread waits for something else.
 ///
 /// Its price is that of any small lock: one exchange to lock, one to unlock, while nobody else wants it. It is neither fair nor
 /// poisoned by a panic. A guard stays on its thread; one that is forgotten holds the lock for ever.

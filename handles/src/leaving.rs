@@ -446,6 +446,8 @@ impl<K, S, P> fmt::Debug for Leaving<'_, K, S, P> {
 /// A drain as a future. See [`Leaving::drained`].
 ///
 /// The objects are leaving, whether it is polled or not. Polled again after it was ready, it is pending for ever.
+///
+/// Where it is dropped while it waits, its waker is kept, and called, until somebody leaves.
 #[must_use = "nothing is waited for until the future is polled"]
 pub struct Drained<'a, K, S: 'static, P> {
     leaving: Option<Leaving<'a, K, S, P>>,

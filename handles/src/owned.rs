@@ -110,10 +110,12 @@ impl Stays {
         if self.is_none() {
             return false;
         }
+        // Foreign code, so not under the lock.
+        let waker = waker.clone();
         let mut table = self.table.lock();
         let stays = addresses.iter().any(|address| table.has(*address));
-        if stays && !table.wakers.iter().any(|other| other.will_wake(waker)) {
-            table.wakers.push(waker.clone());
+        if stays && !table.wakers.iter().any(|other| other.will_wake(&waker)) {
+            table.wakers.push(waker);
         }
         stays
     }
