@@ -28,7 +28,7 @@ use crate::slots::{Slot, Slots, stale};
 /// assert_eq!(sectors, 7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-// INVARIANT: the ticket's cell is reserved for this session, and empty but while a `Visit` borrows it (or was forgotten).
+// INVARIANT: the ticket's cell is reserved for the session, and empty but while a `Visit` borrows it (or was forgotten).
 #[must_use = "a session is made to enter objects with"]
 pub struct Session<'a, K, S: 'static, P> {
     slots: &'a Slots<S, P>,
