@@ -72,8 +72,9 @@ impl Model {
         }
     }
 
-    /// No guard is held, and those that were forgotten do not count any more.
+    /// No guard is held, and those that were forgotten do not count any more. What waits for them is given up.
     pub(crate) fn forget_guards(&mut self) {
+        self.give_up_deferred();
         self.objects.iter_mut().for_each(|object| object.guards.clear());
     }
 

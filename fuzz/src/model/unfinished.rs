@@ -104,6 +104,12 @@ impl Model {
         self.unfinished.deferred.push(batch);
     }
 
+    /// No leave will finish them.
+    pub(super) fn give_up_deferred(&mut self) {
+        let Unfinished { given_up, deferred, .. } = &mut self.unfinished;
+        given_up.append(deferred);
+    }
+
     pub(crate) fn is_deferred(&self, batch: &Batch) -> bool {
         self.unfinished.deferred.contains(batch)
     }
