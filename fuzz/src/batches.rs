@@ -210,6 +210,9 @@ impl<'w> Batches<'w> {
         let (world, Some(place)) = (self.world, place(batch, self.marked.len())) else { return };
         let Marked { leaving, bits } = &mut self.marked[place];
         let expected = world.model().blockers(bits);
+        let first = bits.first().map_or(ThingHandle::null(), |bits| ThingHandle::from_bits(*bits));
+        let joining = world.model().joining(first.to_bits());
+        world.same(|| "join beside a batch".into(), leaving.join(&world.arena, first), joining);
         world.same(|| "is_quiet".into(), leaving.is_quiet(), Ok(expected.is_empty()));
         let blockers = leaving.blockers();
         let own = thread::current().id();

@@ -141,6 +141,21 @@ mod tests {
         assert!(again.len() > 60 && again == sorted, "{again:?}");
     }
 
+    /// However often: as few slots as have to wait, and these evenly.
+    #[test]
+    fn one_slot_after_another_wears_as_many_as_wait_and_one_more() {
+        let (depot, mut shelf) = (Depot::default(), Shelf::default());
+        let mut uses = vec![0; 4 * BATCH];
+        for _ in 0..100 * (BATCH + 1) {
+            let index = shelf.pop(&depot, u32::MAX).unwrap();
+            uses[index as usize] += 1;
+            shelf.push(&depot, index);
+        }
+        let used: Vec<i32> = uses.into_iter().filter(|uses| *uses > 0).collect();
+        assert_eq!(used.len(), BATCH + 1);
+        assert!(used.iter().all(|uses| (99..=101).contains(uses)), "{used:?}");
+    }
+
     #[test]
     fn a_full_arena_gives_what_is_in_the_queue_and_then_nothing() {
         let (depot, mut shelf) = (Depot::default(), Shelf::default());

@@ -202,4 +202,59 @@ mod tests {
             assert!(!Version::vacant(generation).is_live());
         }
     }
+
+    #[test]
+    fn the_generation_after_the_last_one_fits_a_vacant_word() {
+        assert_eq!(Version::vacant(GENERATION_LAST + 1).generation(), GENERATION_LAST + 1);
+    }
+
+    const REMOVERS: [u32; 4] = [1, 2, 0x1555_5555, REMOVER_MASK as u32];
+
+    /// A slot that holds something, or nothing, says nothing of removals: one compare with a handle is enough.
+    #[test]
+    fn a_settled_word_is_its_version_and_nothing_else() {
+        for version in [Version::live(255, GENERATION_LAST), Version::vacant(7)] {
+            let word = Word::settled(version);
+            assert_eq!((word.bits(), word.version(), word.remover()), (u64::from(version.bits()), version, 0));
+            assert!(!word.is_given_up() && !word.is_awaited());
+        }
+    }
+
+    #[test]
+    fn a_leaving_word_tells_its_incarnation_and_its_remover() {
+        let version = Version::live(255, GENERATION_LAST);
+        for remover in REMOVERS {
+            let word = Word::leaving(version, remover);
+            assert_eq!((word.version(), word.remover()), (version.leaving(), remover));
+            assert!(!word.is_given_up() && !word.is_awaited());
+            assert!(!word.answers_to(version.leaving()) && !word.answers_to(version));
+        }
+    }
+
+    /// What is said of a removal is said beside the rest, and once more makes no difference.
+    #[test]
+    fn a_removal_is_given_up_and_awaited_beside_what_else_is_known_of_it() {
+        let version = Version::live(1, 5);
+        for remover in REMOVERS {
+            let word = Word::leaving(version, remover);
+            let (given_up, awaited) = (word.given_up(), word.awaited());
+            assert_eq!((given_up.is_given_up(), given_up.is_awaited()), (true, false));
+            assert_eq!((awaited.is_given_up(), awaited.is_awaited()), (false, true));
+            assert_eq!((given_up.given_up(), awaited.awaited()), (given_up, awaited));
+            for word in [given_up, awaited, given_up.awaited()] {
+                assert_eq!((word.version(), word.remover()), (version.leaving(), remover));
+            }
+        }
+    }
+
+    /// Whoever waits goes on waiting; the removal is somebody's again.
+    #[test]
+    fn a_removal_that_is_taken_over_is_still_awaited_and_not_given_up() {
+        let version = Version::live(1, 5);
+        for (former, remover) in REMOVERS.into_iter().zip(REMOVERS.into_iter().rev()) {
+            let word = Word::leaving(version, former).given_up();
+            assert_eq!(word.taken_over(remover), Word::leaving(version, remover));
+            assert_eq!(word.awaited().taken_over(remover), Word::leaving(version, remover).awaited());
+        }
+    }
 }

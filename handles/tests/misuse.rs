@@ -19,10 +19,25 @@ const fn op(second: bool, action: Action) -> Op {
 }
 
 /// Operations, each with the error that they show where the code has it.
-const REGRESSIONS: [(&str, &[Op]); 2] = [
+const REGRESSIONS: [(&str, &[Op]); 3] = [
     (
         "a forged handle without a tag is refused as if it were leaving, by a slot that was never used",
         &[op(true, Action::Reserve), op(true, Action::Mark { batch: 0, handle: 3 })],
+    ),
+    (
+        "where an object left by a deferred removal, the next one in its slot is still taken for it at the world's end",
+        &[
+            op(false, Action::Insert { victim: 0 }),
+            op(false, Action::Enter { handle: 0, part: 0 }),
+            op(false, Action::Mark { batch: 0, handle: 0 }),
+            op(false, Action::Defer { batch: 0, take: 0 }),
+            op(false, Action::Leave { guard: 0 }),
+            op(false, Action::Flush),
+            // So many that the same slot is next.
+            op(false, Action::Wear { count: 8 }),
+            op(false, Action::Insert { victim: 0 }),
+            op(false, Action::Reset { how: 16 }),
+        ],
     ),
     (
         "the handle of a forgotten reservation comes back under the next world's tag",
