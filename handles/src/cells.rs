@@ -109,6 +109,31 @@ pub(crate) struct Block {
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) static FULL: Block = Block::filled(0, 0, FILLED);
 
+/// The block that a thread tries first. A pointer, since a constant may not refer to what changes.
+///
+/// # Invariants
+///
+/// It points to a block that lives for ever.
+#[cfg(not(any(loom, shuttle)))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct First(*const Block);
+
+#[cfg(not(any(loom, shuttle)))]
+impl First {
+    /// That of a thread which has no block yet.
+    pub(crate) const NONE: Self = Self(&raw const FULL);
+
+    pub(crate) fn of(block: &'static Block) -> Self {
+        Self(block)
+    }
+
+    #[inline]
+    pub(crate) fn block(self) -> &'static Block {
+        // SAFETY: by the invariants; blocks are shared.
+        unsafe { &*self.0 }
+    }
+}
+
 /// Nothing's address.
 #[cfg(not(any(loom, shuttle)))]
 const FILLED: usize = usize::MAX;

@@ -16,6 +16,8 @@ use std::ops::Range;
 use std::ptr;
 use std::thread::ThreadId;
 
+#[cfg(not(any(loom, shuttle)))]
+use crate::cells::First;
 pub(crate) use crate::cells::Ticket;
 use crate::cells::{Block, DEFERRED, FENCED, Occupant, TRANSIENT};
 use crate::fences::{self, Fences};
@@ -114,7 +116,7 @@ impl Record {
         // A remover that has not seen it marked its object before this fence.
         fences::full();
         #[cfg(not(any(loom, shuttle)))]
-        FAST.set(&self.first);
+        FAST.set(First::of(&self.first));
     }
 
     /// A free cell in a block that takes a fence, or in one that takes none.
@@ -260,7 +262,7 @@ thread_local! {
 #[cfg(not(any(loom, shuttle)))]
 thread_local! {
     /// The first block of the calling thread's record, once it enters without a fence.
-    static FAST: Cell<&'static Block> = const { Cell::new(&crate::cells::FULL) };
+    static FAST: Cell<First> = const { Cell::new(First::NONE) };
 }
 
 /// Runs `look` on all live records. A record that is missing belongs to a thread that will see what the caller did before
@@ -341,7 +343,7 @@ impl Drop for Exit {
 fn hand_back(record: &'static Record) {
     CURRENT.set(None);
     #[cfg(not(any(loom, shuttle)))]
-    FAST.set(&crate::cells::FULL);
+    FAST.set(First::NONE);
     REGISTRY.write().release(record);
 }
 
@@ -393,7 +395,7 @@ fn register() -> &'static Record {
 pub(crate) fn enter(address: usize) -> Ticket {
     #[cfg(not(any(loom, shuttle)))]
     {
-        let block = FAST.get();
+        let block = FAST.get().block();
         if block.cells[0].is_free() {
             let ticket = Ticket::new(block, 0);
             ticket.fill(address);

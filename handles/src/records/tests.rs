@@ -92,7 +92,7 @@ impl Way {
         }
         let record = current();
         record.unfenced.store(false, Ordering::Release);
-        FAST.set(&crate::cells::FULL);
+        FAST.set(First::NONE);
         record.entered.store(if self == Way::Fenced { 0 } else { FEW }, Ordering::Relaxed);
         if self == Way::Unfenced {
             enter(1 << 4).leave();
