@@ -229,9 +229,9 @@ fn a_write_whose_removal_would_wait_for_itself_is_edeadlk() {
     let inside = Arc::new(Barrier::new(2));
     let meet = Arc::clone(&inside);
     let ty = DeviceType::shared::<()>("suicidal").wo("delete", move |object, _| {
-        meet.wait();
-        // The other has begun to wait for this object's callback when it sleeps in its removal of the second.
         let other = object.store().lookup("/other")?;
+        meet.wait();
+        // The other thread is inside this object, and waits, or is about to, for those inside the second: for this thread.
         until(|| !object.store().contains(other));
         object.store().unregister_subtree(object.object()).map(drop)?;
         Ok(())
