@@ -165,14 +165,27 @@ where
         self.admit(slot, ticket, handle)
     }
 
-    /// As [`enter`](Self::enter), saying what for: a removal that has to wait is told ([`Blocker`](crate::Blocker)).
+    /// As [`enter`](Self::enter), saying what for: a removal that has to wait is told ([`Blocker`](crate::Blocker)), and those who do
+    /// one thing inside can be waited for alone ([`drain_labelled`](Self::drain_labelled)).
     ///
     /// # Errors
     ///
     /// [`Stale`].
+    #[inline]
     pub fn enter_labelled(&self, handle: Handle<K>, label: Label) -> Result<Active<'_, P>, Stale> {
+        let Some(found) = self.slots.find(handle.index()) else { return self.enter_labelled_fenced(handle, label) };
+        let slot = found.get();
+        let ticket = records::enter_labelled(slot.address(), label.number());
+        self.admit(slot, ticket, handle)
+    }
+
+    #[cold]
+    fn enter_labelled_fenced(&self, handle: Handle<K>, label: Label) -> Result<Active<'_, P>, Stale> {
         let slot = self.slots.slot(handle.index())?;
-        let ticket = records::enter_labelled(slot.address(), label.number(), self.slots.fences);
+        let ticket = match self.slots.fences {
+            Fences::Asymmetric => records::enter_labelled(slot.address(), label.number()),
+            Fences::Symmetric => records::enter_labelled_fenced(slot.address(), label.number()),
+        };
         self.admit(slot, ticket, handle)
     }
 
@@ -257,10 +270,7 @@ where
     ///
     /// [`Owned`] references are nobody's in this sense.
     pub fn is_inside(&self, handle: Handle<K>) -> bool {
-        let Ok(slot) = self.slots.slot(handle.index()) else { return false };
-        let (word, version) = (slot.word(), handle.version());
-        let is_this = word.answers_to(version) || is_leaving(word, version);
-        is_this && records::is_inside(|address| address == slot.address())
+        self.address_of(handle).is_some_and(|one| records::is_inside(|address| address == one))
     }
 
     /// Ends the stay of guards that have been forgotten (`mem::forget`), so that removals do not wait for them any more: the
@@ -300,7 +310,7 @@ where
 }
 
 #[inline]
-fn is_leaving(word: Word, version: Version) -> bool {
+pub(crate) fn is_leaving(word: Word, version: Version) -> bool {
     version.tag() != 0 && version.is_live() && word.version() == version.leaving()
 }
 

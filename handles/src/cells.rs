@@ -10,6 +10,7 @@ use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use crate::fences::Fences;
+use crate::label::Label;
 use crate::records;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
@@ -247,7 +248,7 @@ impl Block {
             // Acquire: pairs with the Release of `leave` (a cell found empty, or with another address in it).
             let content = cell.address.load(Ordering::Acquire);
             if content != 0 && is_one(content & !LABELLED) {
-                found.push(Occupant { block: self, cell, content });
+                found.push(Occupant { block: self, cell, content, stay: 0 });
             }
         }
     }
@@ -277,7 +278,7 @@ impl Ticket {
         unsafe { self.0.as_ref() }
     }
 
-    fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.cell().index as usize
     }
 
@@ -302,9 +303,11 @@ impl Ticket {
     }
 
     /// As [`fill`](Self::fill), with the number of a label.
-    pub(crate) fn fill_labelled(self, address: usize, label: u32) {
-        // Relaxed: comes with the address.
-        self.block().labels[self.index()].store(label, Ordering::Relaxed);
+    #[inline]
+    pub(crate) fn fill_labelled(self, block: &'static Block, cell: usize, address: usize, label: u32) {
+        // Release: the owner's former stay in the cell comes before; pairs with the Acquire of `Occupant::label`, which may show
+        // this label while the address is still seen as it was then.
+        block.labels[cell].store(label, Ordering::Release);
         self.fill(address | LABELLED);
     }
 
@@ -358,18 +361,28 @@ pub(crate) struct Occupant {
     block: &'static Block,
     cell: &'static Cell,
     content: usize,
+    /// The label that the stay has, where it is for that alone that the occupant counts; else 0.
+    stay: u32,
 }
 
 impl PartialEq for Occupant {
     fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self.cell, other.cell) && self.content == other.content
+        ptr::eq(self.cell, other.cell) && self.content == other.content && self.stay == other.stay
     }
 }
 
 impl Occupant {
     pub(crate) fn is_inside(&self) -> bool {
         // Acquire: pairs with the Release of `leave`, or of the `fill` that came after it.
-        self.cell.address.load(Ordering::Acquire) == self.content
+        let same = self.cell.address.load(Ordering::Acquire) == self.content;
+        same && (self.stay == 0 || self.label() == self.stay)
+    }
+
+    /// The occupant, from now on for as long as it stays under its label, if that is one of these.
+    pub(crate) fn under(self, labels: &[Label]) -> Option<Self> {
+        let stay = self.label();
+        let is_one = stay != 0 && labels.iter().any(|label| label.number() == stay);
+        is_one.then_some(Self { stay, ..self })
     }
 
     pub(crate) fn address(&self) -> usize {
@@ -383,8 +396,9 @@ impl Occupant {
 
     /// The number of the label that the occupant entered with; 0 for none.
     pub(crate) fn label(&self) -> u32 {
-        // Relaxed: came with the address, which was read with Acquire; a later stay's label is an answer too.
-        let label = self.block.labels[self.cell.index as usize].load(Ordering::Relaxed);
+        // Acquire: pairs with the Release of `fill_labelled`. The address was read with Acquire, so this is the label of that stay or
+        // of a later one in the cell; then all of the former is seen.
+        let label = self.block.labels[self.cell.index as usize].load(Ordering::Acquire);
         if self.content & LABELLED == 0 { 0 } else { label }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::cells::Occupant;
 use crate::error::RemoveError;
 use crate::fences::{self, Fences};
+use crate::label::Label;
 use crate::owned::Stays;
 use crate::records;
 use crate::waits::{self, Duty};
@@ -93,18 +94,9 @@ impl Marked<'_> {
         let inside = those_who_stay(inside);
         if !inside.is_empty() {
             note(&inside);
-            self.sleep(&inside, deadline)?;
+            sleep(self.fences, self.addresses, &inside, deadline)?;
         }
         if self.stays.wait(self.addresses, deadline) { Ok(()) } else { Err(RemoveError::TimedOut) }
-    }
-
-    fn sleep(&self, inside: &[Occupant], deadline: Option<Instant>) -> Result<(), RemoveError> {
-        let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
-        self.fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
-        let _duty = Duty::begin(self.addresses.iter().copied());
-        let _waiting = waits::for_occupants(records::own_number(), inside)?;
-        let has_left = |(occupant, report): (&Occupant, u32)| occupant.wait(report, deadline);
-        if inside.iter().zip(raised).all(has_left) { Ok(()) } else { Err(RemoveError::TimedOut) }
     }
 
     /// Has the waker called when one of those who are inside leaves; true if there is nobody.
@@ -118,6 +110,42 @@ impl Marked<'_> {
             return Ok(false);
         }
         Ok(!self.stays.wake(self.addresses, waker))
+    }
+}
+
+/// Sleeps until all of these have left. As long as that takes, nobody's removal ends who is at one of `duties`.
+fn sleep(
+    fences: Fences,
+    duties: &[usize],
+    inside: &[Occupant],
+    deadline: Option<Instant>,
+) -> Result<(), RemoveError> {
+    let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
+    fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
+    let _duty = Duty::begin(duties.iter().copied());
+    let _waiting = waits::for_occupants(records::own_number(), inside)?;
+    let has_left = |(occupant, report): (&Occupant, u32)| occupant.wait(report, deadline);
+    if inside.iter().zip(raised).all(has_left) { Ok(()) } else { Err(RemoveError::TimedOut) }
+}
+
+/// What is done in one object under some labels, by all but the caller.
+pub(crate) struct Under<'a> {
+    pub(crate) address: usize,
+    pub(crate) labels: &'a [Label],
+    pub(crate) fences: Fences,
+    pub(crate) stays: &'a Stays,
+}
+
+impl Under<'_> {
+    /// Waits until all who are inside under one of the labels have left or are inside under another.
+    pub(crate) fn drain(&self, deadline: Option<Instant>) -> Result<(), RemoveError> {
+        self.fences.heavy(records::others_are_unfenced)?;
+        let inside = records::occupants(|address| address == self.address);
+        let inside = those_who_stay(inside.into_iter().filter_map(|occupant| occupant.under(self.labels)).collect());
+        if !inside.is_empty() {
+            sleep(self.fences, &[], &inside, deadline)?;
+        }
+        if self.stays.wait_under(self.address, self.labels, deadline) { Ok(()) } else { Err(RemoveError::TimedOut) }
     }
 }
 

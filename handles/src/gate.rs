@@ -130,7 +130,10 @@ impl<T: Send + Sync> Gate<T> {
     /// [`Closed`].
     pub fn enter_labelled(&self, label: Label) -> Result<Pass<'_, T>, Closed> {
         let state = &*self.state;
-        self.admit(records::enter_labelled(state.address(), label.number(), state.fences))
+        self.admit(match state.fences {
+            Fences::Asymmetric => records::enter_labelled(state.address(), label.number()),
+            Fences::Symmetric => records::enter_labelled_fenced(state.address(), label.number()),
+        })
     }
 
     /// Looks whether the gate is open, after its address was stored in the ticket's cell and a fence.

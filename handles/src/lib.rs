@@ -61,6 +61,7 @@
 //! | [`Leaving::drain_until`] | the same, until the deadline | the same | and `TimedOut` | the same |
 //! | [`Leaving::is_quiet`] | nobody | none | `Barrier` | its objects are leaving |
 //! | [`Leaving::defer`] | nobody if the caller is inside; else as `drain` | none; else `finish` | none | what cannot be drained is given up |
+//! | [`Arena::drain_labelled`] | those inside under the labels | none | [`RemoveError`], but `Stale`, `Leaving` | it can be called again |
 //! | [`Arena::join`] | another's removal, drops of payloads included | none | `Leaving`, `Deadlock`, `Pinned` | nothing has changed |
 //! | [`Arena::reap`] | nobody | drops of payloads | none | what is not quiet stays given up |
 //! | [`Arena::given_up`] | nobody | none | none | |
@@ -83,6 +84,7 @@ mod exclusive;
 mod erased;
 mod exclusion;
 mod label;
+mod labelled;
 mod removal;
 mod leaving;
 mod quiet;

@@ -45,8 +45,12 @@ struct Table {
 }
 
 impl Table {
+    fn at(&self, address: usize) -> impl Iterator<Item = &Stay> {
+        self.stays.range((address, 0)..=(address, u64::MAX)).map(|(_, stay)| stay)
+    }
+
     fn has(&self, address: usize) -> bool {
-        self.stays.range((address, 0)..=(address, u64::MAX)).next().is_some()
+        self.at(address).next().is_some()
     }
 }
 
@@ -74,9 +78,8 @@ impl Stays {
         let wakers = if last { std::mem::take(&mut table.wakers) } else { Vec::new() };
         let orphan = last && table.orphaned;
         drop(table);
-        if last {
-            self.ended.notify_all();
-        }
+        // Also where others stay: they may be under another label.
+        self.ended.notify_all();
         wakers.into_iter().for_each(Waker::wake);
         orphan
     }
@@ -88,16 +91,29 @@ impl Stays {
 
     /// Waits until there is no stay in any of the objects; false if the deadline came first. Nobody is inside them otherwise.
     pub(crate) fn wait(&self, addresses: &[usize], deadline: Option<Instant>) -> bool {
+        self.wait_while(deadline, |table| addresses.iter().any(|address| table.has(*address)))
+    }
+
+    /// Waits until the stays that an object has under these labels now are over; false if the deadline came first.
+    pub(crate) fn wait_under(&self, address: usize, labels: &[Label], deadline: Option<Instant>) -> bool {
+        let last = self.table.lock().next;
+        self.wait_while(deadline, |table| {
+            let stays = table.stays.range((address, 0)..=(address, last));
+            stays.into_iter().any(|(_, stay)| stay.label != Label::NONE && labels.contains(&stay.label))
+        })
+    }
+
+    fn wait_while(&self, deadline: Option<Instant>, stays: impl Fn(&Table) -> bool) -> bool {
         if self.is_none() {
             return true;
         }
         let mut table = self.table.lock();
-        while addresses.iter().any(|address| table.has(*address)) {
+        while stays(&table) {
             match deadline {
                 None => self.ended.wait(&mut table),
                 Some(deadline) => {
                     if self.ended.wait_until(&mut table, deadline).timed_out() {
-                        return !addresses.iter().any(|address| table.has(*address));
+                        return !stays(&table);
                     }
                 }
             }
@@ -125,8 +141,7 @@ impl Stays {
         if self.is_none() {
             return Vec::new();
         }
-        let table = self.table.lock();
-        table.stays.range((address, 0)..=(address, u64::MAX)).map(|(_, stay)| stay.clone()).collect()
+        self.table.lock().at(address).cloned().collect()
     }
 
     /// Leaves the payloads in which somebody stays to their last references. Returns these objects' addresses, sorted.

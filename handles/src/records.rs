@@ -21,6 +21,7 @@ use crate::cells::First;
 pub(crate) use crate::cells::Ticket;
 use crate::cells::{Block, DEFERRED, FENCED, Occupant, TRANSIENT};
 use crate::fences::{self, Fences};
+use crate::label::Label;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock, process_static, thread_local};
 
@@ -424,14 +425,36 @@ pub(crate) fn enter_fenced(address: usize) -> Ticket {
     ticket
 }
 
-/// As [`enter`], with a label.
-pub(crate) fn enter_labelled(address: usize, label: u32, fences: Fences) -> Ticket {
-    let (ticket, fences) = match fences {
-        Fences::Asymmetric => find_cell(),
-        Fences::Symmetric => (current().find_cell(true), fences),
-    };
-    ticket.fill_labelled(address, label);
+/// As [`enter`], with the number of a label.
+#[inline]
+pub(crate) fn enter_labelled(address: usize, label: u32) -> Ticket {
+    #[cfg(not(any(loom, shuttle)))]
+    {
+        let block = FAST.get().block();
+        if block.cells[0].is_free() {
+            let ticket = Ticket::new(block, 0);
+            ticket.fill_labelled(block, 0, address, label);
+            Fences::Asymmetric.light();
+            return ticket;
+        }
+    }
+    enter_labelled_slowly(address, label)
+}
+
+#[inline(never)]
+fn enter_labelled_slowly(address: usize, label: u32) -> Ticket {
+    let (ticket, fences) = find_cell();
+    ticket.fill_labelled(ticket.block(), ticket.index(), address, label);
     fences.light();
+    ticket
+}
+
+/// As [`enter_labelled`], with a full fence.
+#[cold]
+pub(crate) fn enter_labelled_fenced(address: usize, label: u32) -> Ticket {
+    let ticket = current().find_cell(true);
+    ticket.fill_labelled(ticket.block(), ticket.index(), address, label);
+    Fences::Symmetric.light();
     ticket
 }
 
@@ -461,6 +484,15 @@ pub(crate) fn unreserve(ticket: Ticket) {
 /// Whether the calling thread holds an address for which `is_one` answers true.
 pub(crate) fn is_inside(is_one: impl Fn(usize) -> bool) -> bool {
     CURRENT.get().is_some_and(|record| record.holds(is_one))
+}
+
+/// Whether the calling thread is inside the object at `address` under one of the labels.
+pub(crate) fn is_inside_under(address: usize, labels: &[Label]) -> bool {
+    let mut own = Vec::new();
+    if let Some(record) = CURRENT.get() {
+        record.occupants(&|inside| inside == address, &mut own);
+    }
+    own.into_iter().any(|occupant| occupant.under(labels).is_some())
 }
 
 /// Gives back the record of a thread whose destructors are running, once no guard is left in it.

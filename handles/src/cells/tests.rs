@@ -124,7 +124,7 @@ fn a_label_is_of_its_own_stay_and_no_part_of_the_address() {
     let ticket = enter(block, 64);
     assert_eq!(occupants(block)[0].label(), 0);
     ticket.leave();
-    ticket.fill_labelled(64, 5);
+    ticket.fill_labelled(block, 0, 64, 5);
     let labelled = occupants(block)[0];
     assert_eq!((labelled.label(), labelled.address(), block.cells[0].own_address()), (5, 64, 64));
     ticket.leave();

@@ -30,10 +30,10 @@ fn where_removals_issue_no_barrier_every_entry_is_fenced() {
         let place = Place::new();
         (0..=FEW).for_each(|_| place.enter().leave());
         assert!(current().is_unfenced());
-        let tickets = [enter_fenced(place.nth(0)), enter_labelled(place.nth(1), 1, Fences::Symmetric)];
+        let tickets = [enter_fenced(place.nth(0)), enter_labelled_fenced(place.nth(1), 1)];
         assert!(tickets.iter().all(|ticket| ticket.block().is_fenced()));
         tickets.into_iter().for_each(Ticket::leave);
-        let ticket = enter_labelled(place.nth(1), 1, Fences::Asymmetric);
+        let ticket = enter_labelled(place.nth(1), 1);
         assert!(!ticket.block().is_fenced());
         ticket.leave();
     });
