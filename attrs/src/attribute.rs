@@ -3,10 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use thiserror::Error;
-
 use crate::contain::contain;
-use crate::{Access, Errno, InvalidName, Mode, Name, OpenFile, PAGE_SIZE, Page, Result};
+use crate::{Access, DefineError, Errno, Mode, Name, OpenFile, PAGE_SIZE, Page, Result};
 
 /// What attributes hang on.
 ///
@@ -86,46 +84,6 @@ enum Body<O: Owner> {
     Binary { size: u64, read_at: Option<ReadAt<O>>, write_at: Option<WriteAt<O>> },
 }
 
-/// Why an attribute cannot be as it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-#[non_exhaustive]
-pub enum DefineError {
-    /// The name is not one.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
-    /// The mode lets somebody read, and there is no callback to read with.
-    #[error("mode {0} promises reading, and nothing can be read")]
-    Unreadable(Mode),
-    /// The mode lets somebody write, and there is no callback to write with.
-    #[error("mode {0} promises writing, and nothing can be written")]
-    Unwritable(Mode),
-    /// The mode is given to an attribute, and there is none.
-    #[error("mode {0} is given to no attribute")]
-    NoAttribute(Mode),
-    /// The mode lets somebody execute, which no attribute can keep.
-    #[error("mode {0} promises execution, and an attribute is no program")]
-    Executable(Mode),
-}
-
-impl DefineError {
-    /// That of the [`InvalidName`], else `EINVAL`.
-    pub const fn errno(self) -> Errno {
-        match self {
-            DefineError::Name(invalid) => invalid.errno(),
-            DefineError::NoAttribute(_)
-            | DefineError::Unreadable(_)
-            | DefineError::Unwritable(_)
-            | DefineError::Executable(_) => Errno::EINVAL,
-        }
-    }
-}
-
-impl From<DefineError> for Errno {
-    fn from(error: DefineError) -> Errno {
-        error.errno()
-    }
-}
-
 /// Definition. Every constructor fails with [`DefineError::Name`], and only so.
 impl<O: Owner> Attribute<O> {
     /// A text attribute that can be read; its mode is [`Mode::RO`].
@@ -196,6 +154,13 @@ impl<O: Owner> Attribute<O> {
     /// [`DefineError`] `Unreadable`, `Unwritable` or `Executable`: the mode promises what no callback
     /// keeps. Linux accepts such a mode and fails each operation instead.
     pub fn with_mode(mut self, mode: Mode) -> Result<Self, DefineError> {
+        self.keeps(mode)?;
+        self.mode = mode;
+        Ok(self)
+    }
+
+    /// Fails where `mode` promises what no callback keeps.
+    pub(crate) fn keeps(&self, mode: Mode) -> Result<(), DefineError> {
         if mode.executable() {
             return Err(DefineError::Executable(mode));
         }
@@ -205,8 +170,7 @@ impl<O: Owner> Attribute<O> {
         if mode.writable() && !self.has_write() {
             return Err(DefineError::Unwritable(mode));
         }
-        self.mode = mode;
-        Ok(self)
+        Ok(())
     }
 
     fn define(name: &str, mode: Mode, body: Body<O>) -> Result<Self, DefineError> {

@@ -42,6 +42,8 @@
 #![forbid(unsafe_code)]
 
 mod attribute;
+mod define;
+mod group;
 mod page;
 mod open;
 mod target;
@@ -50,8 +52,10 @@ mod name;
 mod errno;
 mod contain;
 
-pub use attribute::{Attribute, DefineError, Owner};
+pub use attribute::{Attribute, Owner};
+pub use define::DefineError;
 pub use errno::{Errno, Result};
+pub use group::{Group, Parts, Visibility, Visible};
 pub use mode::Mode;
 pub use name::{InvalidName, Name};
 pub use open::{Access, OpenFile};
