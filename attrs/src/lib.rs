@@ -48,6 +48,8 @@ mod page;
 mod open;
 mod target;
 mod seen;
+pub mod parse;
+mod integer;
 mod mode;
 mod name;
 mod errno;

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// compares [`get`](Self::get) with the count of today: if they differ, there is something to read. The count may
 /// wrap round.
 ///
-/// The target latches the count *before* it runs the callback. What changes while the callback runs makes the two
-/// differ then, perhaps once too often, if the callback has seen the change already. Latched afterwards, a change that
-/// the callback has not seen would count as seen.
+/// A change is made first and counted then. The target latches the count *before* it runs the callback: what changes
+/// while the callback runs makes the two differ, perhaps once too often, if the callback has seen the change already.
+/// Latched afterwards, a change that the callback has not seen would count as seen.
 ///
 /// # Examples
 ///
@@ -37,15 +37,16 @@ impl Seen {
     /// Notes that the attribute is about to be read, with `count` changes behind it.
     #[inline]
     pub fn latch(&self, count: u32) {
-        // Release: pairs with the load in `get`. Who finds this count finds the attribute's at this one or a later, not at one before,
-        // which would look like a change.
+        // Release: pairs with the load in `get`. Who finds this count finds the attribute's at this one or a later,
+        // not at one before, which would look like a change.
         self.0.store(u64::from(count), Ordering::Release);
     }
 
     /// The count that was latched last, or `None` if none was.
     #[inline]
     pub fn get(&self) -> Option<u32> {
-        // Acquire: pairs with the store in `latch`: the attribute's count, read after this, is not older than the one found here.
+        // Acquire: pairs with the store in `latch`: the attribute's count, read after this, is not older than the one
+        // found here.
         u32::try_from(self.0.load(Ordering::Acquire)).ok()
     }
 }
