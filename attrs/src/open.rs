@@ -8,7 +8,7 @@ use std::mem;
 use bitflags::bitflags;
 use parking_lot::ReentrantMutex;
 
-use crate::{Errno, Mode, Page, Result, Target};
+use crate::{Errno, Mode, Page, Result, Seen, Target};
 
 bitflags! {
     /// What a file is opened for.
@@ -52,7 +52,7 @@ const OFFSET_MAX: u64 = i64::MAX as u64;
 ///
 /// ```
 /// use std::cell::Cell;
-/// use enodev_attrs::{Access, Errno, Mode, OpenFile, Page, Result, Target};
+/// use enodev_attrs::{Access, Errno, Mode, OpenFile, Page, Result, Seen, Target};
 ///
 /// /// A text that can go away.
 /// struct Text(Cell<Option<&'static str>>);
@@ -61,12 +61,12 @@ const OFFSET_MAX: u64 = i64::MAX as u64;
 ///     fn alive(&self) -> Result {
 ///         self.0.get().map(|_| ()).ok_or(Errno::ENODEV)
 ///     }
-///     fn show(&self, page: &mut Page) -> Result {
+///     fn show(&self, page: &mut Page, _: &Seen) -> Result {
 ///         page.line(self.0.get().ok_or(Errno::ENODEV)?)
 ///     }
 ///     // …
 /// #   fn store(&self, _: &[u8]) -> Result { Err(Errno::EIO) }
-/// #   fn read_at(&self, _: u64, _: &mut [u8]) -> Result<usize> { Err(Errno::EIO) }
+/// #   fn read_at(&self, _: u64, _: &mut [u8], _: &Seen) -> Result<usize> { Err(Errno::EIO) }
 /// #   fn write_at(&self, _: u64, _: &[u8]) -> Result<usize> { Err(Errno::EIO) }
 /// #   fn is_binary(&self) -> bool { false }
 /// #   fn size(&self) -> u64 { 4096 }
@@ -83,6 +83,8 @@ const OFFSET_MAX: u64 = i64::MAX as u64;
 /// ```
 pub struct OpenFile {
     access: Access,
+    /// Outside the lock: a poll does not wait for a read that is stuck.
+    seen: Seen,
     /// The lock finds its own thread, which the cell then refuses.
     state: ReentrantMutex<RefCell<State>>,
 }
@@ -122,12 +124,18 @@ impl OpenFile {
             return Err(Errno::EACCES);
         }
         let state = State { position: 0, pass: None, pages: None };
-        Ok(OpenFile { access, state: ReentrantMutex::new(RefCell::new(state)) })
+        Ok(OpenFile { access, seen: Seen::new(), state: ReentrantMutex::new(RefCell::new(state)) })
     }
 
     /// What the file was opened for.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// How many changes of the attribute were behind it when this file last began to read it, or `None` if it never
+    /// has: see [`Seen`]. A read that continues a pass sees what the pass saw. Takes no lock.
+    pub fn seen(&self) -> Option<u32> {
+        self.seen.get()
     }
 
     /// Reads at the position into `buf` and moves the position; 0 is the end.
@@ -140,7 +148,7 @@ impl OpenFile {
     /// - Those of the target. Position and snapshot are then as they were.
     pub fn read<T: Target + ?Sized>(&self, target: &T, buf: &mut [u8]) -> Result<usize> {
         self.locked(Access::READ, |state| {
-            let count = state.read(target, state.position, buf)?;
+            let count = state.read(target, state.position, buf, &self.seen)?;
             state.advance(count);
             Ok(count)
         })
@@ -154,7 +162,7 @@ impl OpenFile {
     pub fn pread<T: Target + ?Sized>(&self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
         self.locked(Access::READ, |state| {
             check_offset(target, offset)?;
-            state.read(target, offset, buf)
+            state.read(target, offset, buf, &self.seen)
         })
     }
 
@@ -219,11 +227,11 @@ impl OpenFile {
 }
 
 impl State {
-    fn read<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        if target.is_binary() { target.read_at(offset, buf) } else { self.read_text(target, offset, buf) }
+    fn read<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8], seen: &Seen) -> Result<usize> {
+        if target.is_binary() { target.read_at(offset, buf, seen) } else { self.read_text(target, offset, buf, seen) }
     }
 
-    fn read_text<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
+    fn read_text<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8], seen: &Seen) -> Result<usize> {
         if buf.is_empty() {
             target.alive()?;
             return Ok(0);
@@ -232,7 +240,7 @@ impl State {
         if offset != 0 && self.pass == Some(offset) {
             target.alive()?;
         } else {
-            pages.next.fill(|page| target.show(page))?;
+            pages.next.fill(|page| target.show(page, seen))?;
             mem::swap(&mut pages.snapshot, &mut pages.next);
         }
         let text = pages.snapshot.as_bytes();
@@ -281,7 +289,7 @@ mod tests {
             Ok(())
         }
 
-        fn show(&self, page: &mut Page) -> Result {
+        fn show(&self, page: &mut Page, _: &Seen) -> Result {
             page.put_bytes(&vec![b'x'; self.0])
         }
 
@@ -289,7 +297,7 @@ mod tests {
             Err(Errno::EIO)
         }
 
-        fn read_at(&self, _: u64, _: &mut [u8]) -> Result<usize> {
+        fn read_at(&self, _: u64, _: &mut [u8], _: &Seen) -> Result<usize> {
             Err(Errno::EIO)
         }
 

@@ -1,6 +1,6 @@
 use std::io::SeekFrom;
 
-use enodev_attrs::{Access, Errno, OpenFile, Page, Result as AttrResult, Target};
+use enodev_attrs::{Access, Errno, OpenFile, Page, Result as AttrResult, Seen, Target};
 
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
@@ -89,7 +89,7 @@ impl Target for At<'_> {
         self.store.alive(self.file.object, self.file.attr)
     }
 
-    fn show(&self, page: &mut Page) -> AttrResult {
+    fn show(&self, page: &mut Page, _: &Seen) -> AttrResult {
         self.store.visit(self.file.object, self.file.attr, |code, owner| code.show(owner, page))
     }
 
@@ -97,7 +97,7 @@ impl Target for At<'_> {
         self.store.visit(self.file.object, self.file.attr, |code, owner| code.store(owner, data))
     }
 
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> AttrResult<usize> {
+    fn read_at(&self, offset: u64, buf: &mut [u8], _: &Seen) -> AttrResult<usize> {
         self.store.visit(self.file.object, self.file.attr, |code, owner| code.read_at(owner, offset, buf))
     }
 

@@ -1,8 +1,8 @@
 //! A device that can be unplugged, with one attribute that files are opened on.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
-use enodev_attrs::{Access, Attribute, Errno, OpenFile, Owner, Page, Result, Target};
+use enodev_attrs::{Access, Attribute, Errno, OpenFile, Owner, Page, Result, Seen, Target};
 use enodev_handles::Stale;
 use parking_lot::Mutex;
 
@@ -17,6 +17,8 @@ pub(crate) struct Payload {
     pub(crate) stored: Mutex<Vec<Vec<u8>>>,
     /// What binary files read and write.
     pub(crate) blob: Mutex<[u8; 8]>,
+    /// How often text or blob have changed.
+    pub(crate) changes: AtomicU32,
 }
 
 impl Owner for Payload {
@@ -43,6 +45,7 @@ impl Device {
                 shows: AtomicUsize::new(0),
                 stored: Mutex::new(Vec::new()),
                 blob: Mutex::new([0; 8]),
+                changes: AtomicU32::new(0),
             },
             unplugged: AtomicBool::new(false),
             inside: AtomicUsize::new(0),
@@ -88,6 +91,7 @@ impl Device {
     /// Changes the text.
     pub(crate) fn says(&self, text: &str) {
         *self.payload.text.lock() = Ok(text.to_owned());
+        self.payload.changes.fetch_add(1, SeqCst);
     }
 
     pub(crate) fn shows(&self) -> usize {
@@ -124,16 +128,22 @@ impl Target for Device {
         self.enter(|_| Ok(()))
     }
 
-    fn show(&self, page: &mut Page) -> Result {
-        self.enter(|payload| self.attribute.show(payload, page))
+    fn show(&self, page: &mut Page, seen: &Seen) -> Result {
+        self.enter(|payload| {
+            seen.latch(payload.changes.load(SeqCst));
+            self.attribute.show(payload, page)
+        })
     }
 
     fn store(&self, data: &[u8]) -> Result {
         self.enter(|payload| self.attribute.store(payload, data))
     }
 
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        self.enter(|payload| self.attribute.read_at(payload, offset, buf))
+    fn read_at(&self, offset: u64, buf: &mut [u8], seen: &Seen) -> Result<usize> {
+        self.enter(|payload| {
+            seen.latch(payload.changes.load(SeqCst));
+            self.attribute.read_at(payload, offset, buf)
+        })
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<usize> {

@@ -2,6 +2,7 @@
 //! object is gone.
 
 mod device;
+mod poll;
 mod sharing;
 
 use std::io::SeekFrom;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use enodev_attrs::{Access, Attribute, Errno, Mode, OpenFile, Page, Result, Target};
+use enodev_attrs::{Access, Attribute, Errno, Mode, OpenFile, Page, Result, Seen, Target};
 
 use crate::device::{Device, Payload};
 use crate::position;
@@ -106,7 +106,7 @@ impl Target for Mirror {
         self.enter()
     }
 
-    fn show(&self, _: &mut Page) -> Result {
+    fn show(&self, _: &mut Page, _: &Seen) -> Result {
         self.enter()
     }
 
@@ -114,7 +114,7 @@ impl Target for Mirror {
         self.enter()
     }
 
-    fn read_at(&self, _: u64, _: &mut [u8]) -> Result<usize> {
+    fn read_at(&self, _: u64, _: &mut [u8], _: &Seen) -> Result<usize> {
         self.enter().map(|()| 0)
     }
 
