@@ -9,12 +9,16 @@ mod error;
 
 mod register;
 mod unregister;
+mod links;
+mod rename;
 mod enter;
 mod attribute;
 mod file;
 mod lookup;
 
 mod node;
+mod entries;
+mod moves;
 mod payload;
 
 pub use context::Context;

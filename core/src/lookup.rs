@@ -1,9 +1,12 @@
+use std::borrow::Cow;
+
 use enodev_attrs::{Errno, Mode, Name};
 use enodev_handles::Pin;
 
+use crate::entries::Child;
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, AttrHandle, DeviceHandle, KobjectHandle, device};
-use crate::node::{Child, Node};
+use crate::node::{Node, Place};
 use crate::store::Store;
 
 /// What a directory holds under one name.
@@ -43,16 +46,17 @@ impl Store {
     ///
     /// [`Error::NotFound`]; `ENOTDIR` where the path goes through, or ends at, an attribute.
     pub fn lookup(&self, path: &str) -> Result<KobjectHandle> {
-        let pin = self.tree.domain.pin();
-        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        names.into_iter().try_fold(self.root(), |object, name| self.step(&pin, object, name))
+        self.tree.settled(|pin| {
+            let mut names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+            names.try_fold(self.root(), |object, name| self.step(pin, object, name))
+        })
     }
 
     fn step(&self, pin: &Pin<'_>, object: KobjectHandle, name: &str) -> Result<KobjectHandle> {
         // A directory that is leaving has no entries for newcomers, as one that has left.
         let node = self.tree.nodes.get(pin, object).map_err(|_| Error::NotFound)?;
         if name == ".." {
-            return Ok(if node.parent.is_null() { object } else { node.parent });
+            return Ok(node.parent_of(object));
         }
         match node.child(name) {
             Some(Child::Object(found) | Child::Link(found)) if self.tree.nodes.contains(found) => Ok(found),
@@ -81,8 +85,9 @@ impl Store {
         let pin = self.tree.domain.pin();
         let node = self.tree.nodes.get(&pin, object.kobject())?;
         let mut list = self.attributes(&pin, node);
-        for (name, child) in &*node.entries.read() {
-            let (handle, kind) = match *child {
+        let Some(more) = node.more() else { return Ok(list) };
+        for (name, child) in more.entries.read().iter() {
+            let (handle, kind) = match child {
                 Child::Object(object) => (object, EntryKind::Object(object)),
                 Child::Link(target) => (target, EntryKind::Link(target)),
             };
@@ -112,17 +117,20 @@ impl Store {
     ///
     /// `ENODEV` once the object is leaving.
     pub fn path(&self, object: impl AsKobject) -> Result<String> {
-        let pin = self.tree.domain.pin();
-        let mut node = self.tree.nodes.get(&pin, object.kobject())?;
-        let mut names = Vec::new();
-        while let Some(name) = &node.name {
-            names.push(&**name);
-            // An ancestor may be leaving: then so is the object, and this is where it was.
-            node = self.tree.nodes.get_leaving(&pin, node.parent)?;
-        }
-        names.push("");
-        names.reverse();
-        Ok(if names.len() == 1 { "/".into() } else { names.join("/") })
+        let object = object.kobject();
+        self.tree.settled(|pin| {
+            let mut node = self.tree.nodes.get(pin, object)?;
+            let mut names = vec![];
+            loop {
+                let place = node.place();
+                let parent = place.parent;
+                let Some(name) = name_of(place) else { break };
+                names.push(name);
+                // An ancestor may be leaving: then so is the object, and this is where it was.
+                node = self.tree.nodes.get_leaving(pin, parent)?;
+            }
+            Ok(join(&names))
+        })
     }
 
     /// The parent of an object; the root's is the root.
@@ -132,8 +140,8 @@ impl Store {
     /// `ENODEV`.
     pub fn parent(&self, object: impl AsKobject) -> Result<KobjectHandle> {
         let (pin, object) = (self.tree.domain.pin(), object.kobject());
-        let parent = self.tree.nodes.get(&pin, object)?.parent;
-        Ok(if parent.is_null() { object } else { parent })
+        // One place, looked at once: there is nothing that it could be at odds with.
+        Ok(self.tree.nodes.get(&pin, object)?.parent_of(object))
     }
 
     /// What the type of an object is called; `None` for a plain directory.
@@ -153,4 +161,25 @@ impl Store {
     pub fn contains(&self, object: impl AsKobject) -> bool {
         self.tree.nodes.contains(object.kobject())
     }
+}
+
+/// The name of a place, without a copy where there need be none.
+fn name_of(place: Cow<'_, Place>) -> Option<Cow<'_, Name>> {
+    match place {
+        Cow::Borrowed(place) => place.name.as_ref().map(Cow::Borrowed),
+        Cow::Owned(place) => place.name.map(Cow::Owned),
+    }
+}
+
+/// The path of names that are given from the object upwards.
+fn join(names: &[Cow<'_, Name>]) -> String {
+    if names.is_empty() {
+        return "/".into();
+    }
+    let mut path = String::with_capacity(names.iter().map(|name| 1 + name.len()).sum());
+    for name in names.iter().rev() {
+        path.push('/');
+        path.push_str(name);
+    }
+    path
 }

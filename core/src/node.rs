@@ -1,66 +1,126 @@
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use enodev_attrs::Name;
 use parking_lot::{Mutex, RwLock};
 
+use crate::entries::{Child, Entries, LinkSet};
 use crate::handle::{KobjectHandle, TypeHandle};
 
 /// What the store keeps of an object: readable under a pin, also while the object leaves.
 ///
 /// # Invariants
 ///
-/// - `entries` and `links_here` are written under the store's topology lock only; their own locks are held for one look-up
-///   or one change, and nothing is waited for under them.
-/// - A link in `entries` of a directory and the pair (directory, name) in `links_here` of its target come and go together.
+/// - It changes under the store's topology lock only. Its own locks are held for one look-up or one change, and nothing is
+///   waited for under them, but for two directories' entries as an object goes from one to the other.
+/// - A link in the entries of a directory and the pair (directory, name) in `links_here` of its target come and go together.
 ///
-/// It is aligned so that what follows it in a slot, the slot's word and the payload, fills one cache line.
+/// It is aligned so that what follows it in a slot, the slot's word and the payload, fills one cache line; and it fills no more
+/// than one itself, whatever an object has.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Node {
-    /// `None` is the root's.
-    pub(crate) name: Option<Name>,
-    pub(crate) parent: KobjectHandle,
+    /// Where it was put first. Few objects are ever moved: this is read without a lock.
+    first: Place,
     pub(crate) ty: Option<TypeHandle>,
+    more: OnceLock<Box<More>>,
+    /// Whether `more` has the place. Never taken back.
+    is_moved: AtomicBool,
     pub(crate) is_device: bool,
-    pub(crate) entries: RwLock<BTreeMap<Name, Child>>,
-    /// The links to this object.
-    pub(crate) links_here: Mutex<Vec<(KobjectHandle, Name)>>,
 }
 
-/// What stands in a directory beside attributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Child {
-    Object(KobjectHandle),
-    Link(KobjectHandle),
+const _: () = assert!(size_of::<Node>() == 64, "a node fills one cache line");
+
+/// Where an object stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// `None` is the root's.
+    pub(crate) name: Option<Name>,
+    /// Null is the root's.
+    pub(crate) parent: KobjectHandle,
+}
+
+/// What few objects have: a leaf that nothing is linked to and that was never moved has none of it.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    /// What stands in the directory beside attributes.
+    pub(crate) entries: RwLock<Entries>,
+    /// The links to this object.
+    pub(crate) links_here: Mutex<LinkSet>,
+    /// Where the object was moved to.
+    place: RwLock<Option<Place>>,
 }
 
 impl Node {
     pub(crate) fn root() -> Self {
-        Self::new(None, KobjectHandle::null(), None, false)
+        Self::at(Place { name: None, parent: KobjectHandle::null() }, None, false)
     }
 
-    pub(crate) fn new(name: Option<Name>, parent: KobjectHandle, ty: Option<TypeHandle>, is_device: bool) -> Self {
-        Self { name, parent, ty, is_device, entries: RwLock::default(), links_here: Mutex::default() }
+    pub(crate) fn new(name: Name, parent: KobjectHandle, ty: Option<TypeHandle>, is_device: bool) -> Self {
+        Self::at(Place { name: Some(name), parent }, ty, is_device)
+    }
+
+    fn at(first: Place, ty: Option<TypeHandle>, is_device: bool) -> Self {
+        Self { first, ty, more: OnceLock::new(), is_moved: AtomicBool::new(false), is_device }
+    }
+
+    /// What only some objects have, if this has it.
+    #[inline]
+    pub(crate) fn more(&self) -> Option<&More> {
+        self.more.get().map(|more| &**more)
+    }
+
+    pub(crate) fn more_or_new(&self) -> &More {
+        self.more.get_or_init(Box::default)
+    }
+
+    /// Where it stands. Whoever asks several nodes has to see to it that nothing is moved in between: see
+    /// [`Moves`](crate::moves::Moves).
+    #[inline]
+    pub(crate) fn place(&self) -> Cow<'_, Place> {
+        // Acquire: pairs with the Release of `set_place`, which has put a place there; the place itself is under a lock. Who sees
+        // it knows what the mover knew, so that this object does not go back to where it was.
+        if !self.is_moved.load(Ordering::Acquire) {
+            return Cow::Borrowed(&self.first);
+        }
+        let moved = self.more().and_then(|more| more.place.read().clone());
+        moved.map_or(Cow::Borrowed(&self.first), Cow::Owned)
+    }
+
+    /// The topology lock is held, and [`Moves`](crate::moves::Moves) knows.
+    pub(crate) fn set_place(&self, place: Place) {
+        *self.more_or_new().place.write() = Some(place);
+        // Release: pairs with the Acquire of `place`.
+        self.is_moved.store(true, Ordering::Release);
+    }
+
+    /// The parent of this node, whose object is `object`; the root's is the root.
+    pub(crate) fn parent_of(&self, object: KobjectHandle) -> KobjectHandle {
+        let parent = self.place().parent;
+        if parent.is_null() { object } else { parent }
     }
 
     pub(crate) fn child(&self, name: &str) -> Option<Child> {
-        self.entries.read().get(name).copied()
+        self.more()?.entries.read().get(name)
     }
 
+    /// The children that are objects, in an order that depends on nothing but which they are.
     pub(crate) fn children(&self) -> Vec<KobjectHandle> {
-        let entries = self.entries.read();
-        let objects = entries.values().filter_map(|child| match child {
-            Child::Object(object) => Some(*object),
-            Child::Link(_) => None,
-        });
-        objects.collect()
+        self.more().map_or_else(Vec::new, |more| more.entries.read().objects())
+    }
+
+    pub(crate) fn has_children(&self) -> bool {
+        self.more().is_some_and(|more| more.entries.read().has_objects())
+    }
+
+    /// Puts an entry into the directory, where nothing of the name is.
+    pub(crate) fn insert(&self, name: Name, child: Child) {
+        self.more_or_new().entries.write().insert(name, child);
     }
 
     /// Takes the entry away, if it is still the one that is meant.
-    pub(crate) fn remove(&self, name: &str, child: Child) {
-        let mut entries = self.entries.write();
-        if entries.get(name) == Some(&child) {
-            entries.remove(name);
-        }
+    pub(crate) fn remove(&self, name: &str, child: Child) -> Option<Name> {
+        self.more()?.entries.write().remove(name, child)
     }
 }

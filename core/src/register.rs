@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use enodev_attrs::{Errno, Name};
+use enodev_attrs::Name;
 
 use crate::attribute::AttrMeta;
 use crate::device_type::{AttrCode, DeviceType, Sharing, Type, TypeCode, TypeMeta};
+use crate::entries::Child;
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, TypeHandle, device};
-use crate::node::{Child, Node};
+use crate::node::Node;
 use crate::payload::{Payload, Views};
 use crate::store::Store;
 
@@ -79,46 +80,8 @@ impl Store {
     ///
     /// As [`register`](Self::register).
     pub fn create(&self, parent: impl AsKobject, name: &str) -> Result<KobjectHandle> {
-        let node = Node::new(Some(Name::new(name)?), parent.kobject(), None, false);
-        self.insert(node, &mut Some(Payload::None))
-    }
-
-    /// Makes a link to `target`, called `name`, in the directory `object`. It goes when either of the two goes.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV` for either; [`Error::Exists`]; [`Error::Name`].
-    pub fn link(&self, object: impl AsKobject, name: &str, target: impl AsKobject) -> Result {
-        let (object, target) = (object.kobject(), target.kobject());
         let name = Name::new(name)?;
-        let _topology = self.tree.topology.lock();
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object)?;
-        let aim = self.tree.nodes.get(&pin, target)?;
-        self.check_free(node, &name)?;
-        aim.links_here.lock().push((object, name.clone()));
-        node.entries.write().insert(name, Child::Link(target));
-        Ok(())
-    }
-
-    /// Takes a link away.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV`: the directory has left. [`Error::NotFound`]: there is no link of that name.
-    pub fn unlink(&self, object: impl AsKobject, name: &str) -> Result {
-        let object = object.kobject();
-        let _topology = self.tree.topology.lock();
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object)?;
-        let Some(Child::Link(target)) = node.child(name) else {
-            return Err(Error::NotFound);
-        };
-        node.remove(name, Child::Link(target));
-        if let Ok(aim) = self.tree.nodes.get_leaving(&pin, target) {
-            aim.links_here.lock().retain(|(dir, link)| *dir != object || **link != *name);
-        }
-        Ok(())
+        self.insert(parent.kobject(), name, None, false, &mut Some(Payload::None))
     }
 
     fn add<O: Sharing>(
@@ -130,28 +93,33 @@ impl Store {
         is_device: bool,
     ) -> Result<KobjectHandle> {
         let form = self.types.enter(ty.handle())?.form.clone();
-        let node = Node::new(Some(Name::new(name)?), parent, Some(ty.handle()), is_device);
+        let name = Name::new(name)?;
         // What is left in the option is dropped after `insert` has returned, outside its lock.
         let payload = O::wrap(payload, &form).ok_or(Error::WrongType)?;
-        self.insert(node, &mut Some(payload))
+        self.insert(parent, name, Some(ty.handle()), is_device, &mut Some(payload))
     }
 
-    fn insert(&self, node: Node, payload: &mut Option<Payload>) -> Result<KobjectHandle> {
-        let Some(name) = node.name.clone() else {
-            return Err(Errno::EINVAL.into());
-        };
+    fn insert(
+        &self,
+        parent: KobjectHandle,
+        name: Name,
+        ty: Option<TypeHandle>,
+        is_device: bool,
+        payload: &mut Option<Payload>,
+    ) -> Result<KobjectHandle> {
         let _topology = self.tree.topology.lock();
         let pin = self.tree.domain.pin();
-        let parent = self.tree.nodes.get(&pin, node.parent)?;
-        self.check_free(parent, &name)?;
+        let dir = self.tree.nodes.get(&pin, parent)?;
+        self.check_free(dir, &name)?;
         let slot = self.tree.nodes.reserve()?;
+        let node = Node::new(name.clone(), parent, ty, is_device);
         let object = slot.publish(node, payload.take().unwrap_or(Payload::None));
-        parent.entries.write().insert(name, Child::Object(object));
+        dir.insert(name, Child::Object(object));
         Ok(object)
     }
 
     /// That nothing in the directory has the name. The topology lock is held.
-    fn check_free(&self, node: &Node, name: &str) -> Result {
+    pub(crate) fn check_free(&self, node: &Node, name: &str) -> Result {
         let pin = self.tree.domain.pin();
         let is_attribute = |ty: TypeHandle| self.types.get(&pin, ty).is_ok_and(|ty| ty.attributes.contains_key(name));
         if node.child(name).is_some() || node.ty.is_some_and(is_attribute) {

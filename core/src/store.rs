@@ -10,6 +10,7 @@ use crate::attribute::AttrMeta;
 use crate::device_type::{AttrCode, TypeCode, TypeMeta};
 use crate::error::{Error, Result};
 use crate::handle::{KobjectHandle, kind};
+use crate::moves::Moves;
 use crate::node::Node;
 use crate::payload::Payload;
 
@@ -47,9 +48,10 @@ pub struct Store {
 pub(crate) struct Tree {
     pub(crate) nodes: Arena<kind::Kobject, Node, Payload>,
     pub(crate) domain: Domain,
-    /// Held for a change of the tree: an addition, a link, the marking of a subtree, its removal from its parent. Never
+    /// Held for a change of the tree: an addition, a link, a move, the marking of a subtree, its removal from its parent. Never
     /// held while foreign code runs or anything is waited for.
     pub(crate) topology: Mutex<()>,
+    pub(crate) moves: Moves,
     pub(crate) root: KobjectHandle,
     /// How removals that go on later find the tree; nothing once the store is being dropped.
     pub(crate) later: Later,
@@ -81,7 +83,7 @@ impl Store {
         let root = nodes.insert(Node::root(), Payload::None)?;
         let (attrs, types) = (Arena::new(&domain).map_err(taken)?, Arena::new(&domain).map_err(taken)?);
         let later = Later::default();
-        let tree = Arc::new(Tree { nodes, domain, topology: Mutex::new(()), root, later });
+        let tree = Arc::new(Tree { nodes, domain, topology: Mutex::new(()), moves: Moves::default(), root, later });
         *tree.later.lock() = Arc::downgrade(&tree);
         Ok(Self { tree, attrs, types })
     }

@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,9 +7,10 @@ use std::time::Instant;
 use enodev_attrs::Errno;
 use enodev_handles::{Pin, Stale};
 
+use crate::entries::{Child, forget};
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, kind};
-use crate::node::{Child, Node};
+use crate::node::Node;
 use crate::payload::Payload;
 use crate::store::{Store, Tree};
 
@@ -217,8 +219,10 @@ impl Tree {
 
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
         let _topology = self.topology.lock();
-        let is_leaf = self.nodes.get(&self.domain.pin(), object)?.children().is_empty();
-        if is_leaf { Ok(leaving.mark(object)?) } else { Err(Error::HasChildren) }
+        if self.nodes.get(&self.domain.pin(), object)?.has_children() {
+            return Err(Error::HasChildren);
+        }
+        Ok(leaving.mark(object)?)
     }
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
@@ -255,20 +259,23 @@ impl Tree {
             let Ok(node) = self.nodes.get_leaving(&pin, object) else {
                 continue;
             };
-            for (dir, link) in node.links_here.lock().drain(..) {
+            let place = node.place();
+            let parent = self.nodes.get_leaving(&pin, place.parent);
+            if let (Ok(parent), Some(name)) = (parent, &place.name) {
+                parent.remove(name, Child::Object(object));
+            }
+            let Some(more) = node.more() else { continue };
+            for (dir, link) in mem::take(&mut *more.links_here.lock()) {
                 if let Ok(dir) = self.nodes.get_leaving(&pin, dir) {
                     dir.remove(&link, Child::Link(object));
                 }
             }
-            for (_, child) in std::mem::take(&mut *node.entries.write()) {
-                let Child::Link(target) = child else { continue };
-                if let Ok(target) = self.nodes.get_leaving(&pin, target) {
-                    target.links_here.lock().retain(|(dir, _)| *dir != object);
+            let entries = mem::take(&mut *more.entries.write());
+            for (name, target) in entries.into_links() {
+                let target = self.nodes.get_leaving(&pin, target);
+                if let Some(more) = target.ok().and_then(Node::more) {
+                    forget(&mut more.links_here.lock(), &(object, name));
                 }
-            }
-            let parent = self.nodes.get_leaving(&pin, node.parent);
-            if let (Ok(parent), Some(name)) = (parent, &node.name) {
-                parent.remove(name, Child::Object(object));
             }
         }
     }

@@ -19,5 +19,7 @@ mod stores;
 mod ending;
 mod regressions;
 mod paths;
+mod rename;
+mod moves;
 mod model;
 mod stress;

@@ -1,0 +1,112 @@
+//! What stands in a directory: maps from names, whatever their number, at the cost of one look-up.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, DefaultHasher, RandomState};
+use std::sync::LazyLock;
+
+use enodev_attrs::Name;
+
+use crate::handle::KobjectHandle;
+
+/// The links to an object: the directory and the name of each.
+pub(crate) type LinkSet = HashSet<(KobjectHandle, Name), Keyed>;
+
+/// Names come from outside: their hashes are keyed, so that nobody can choose names that collide. The key is one for the process,
+/// and maps do not carry it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Keyed;
+
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+impl BuildHasher for Keyed {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        KEY.build_hasher()
+    }
+}
+
+/// What stands in a directory beside attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Child {
+    Object(KobjectHandle),
+    Link(KobjectHandle),
+}
+
+/// What a directory holds, by name.
+///
+/// # Invariants
+///
+/// A name is in one of the maps at most. Maps have room for some eight times what is in them at most, and an empty one has none.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    objects: HashMap<Name, KobjectHandle, Keyed>,
+    links: HashMap<Name, KobjectHandle, Keyed>,
+}
+
+impl Entries {
+    pub(crate) fn get(&self, name: &str) -> Option<Child> {
+        match self.objects.get(name) {
+            Some(object) => Some(Child::Object(*object)),
+            None => self.links.get(name).map(|target| Child::Link(*target)),
+        }
+    }
+
+    /// Nothing has the name yet.
+    pub(crate) fn insert(&mut self, name: Name, child: Child) {
+        match child {
+            Child::Object(object) => self.objects.insert(name, object),
+            Child::Link(target) => self.links.insert(name, target),
+        };
+    }
+
+    /// Takes the entry away, if it is the one that is meant, and gives its name back.
+    pub(crate) fn remove(&mut self, name: &str, child: Child) -> Option<Name> {
+        if self.get(name) != Some(child) {
+            return None;
+        }
+        let map = match child {
+            Child::Object(_) => &mut self.objects,
+            Child::Link(_) => &mut self.links,
+        };
+        let (name, _) = map.remove_entry(name)?;
+        if is_roomy(map.len(), map.capacity()) {
+            map.shrink_to(2 * map.len());
+        }
+        Some(name)
+    }
+
+    /// The objects, by handle.
+    pub(crate) fn objects(&self) -> Vec<KobjectHandle> {
+        let mut objects: Vec<_> = self.objects.values().copied().collect();
+        objects.sort_unstable_by_key(|object| object.to_bits() as u32);
+        objects
+    }
+
+    pub(crate) fn has_objects(&self) -> bool {
+        !self.objects.is_empty()
+    }
+
+    /// All entries, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Name, Child)> {
+        let objects = self.objects.iter().map(|(name, object)| (name, Child::Object(*object)));
+        objects.chain(self.links.iter().map(|(name, target)| (name, Child::Link(*target))))
+    }
+
+    pub(crate) fn into_links(self) -> impl Iterator<Item = (Name, KobjectHandle)> {
+        self.links.into_iter()
+    }
+}
+
+/// Takes a link from those to an object.
+pub(crate) fn forget(links: &mut LinkSet, link: &(KobjectHandle, Name)) {
+    if links.remove(link) && is_roomy(links.len(), links.capacity()) {
+        links.shrink_to(2 * links.len());
+    }
+}
+
+/// Whether a map is to be made smaller. It is half full then: the cost of making it smaller is shared by as many removals, and that of
+/// making it larger again by as many additions.
+fn is_roomy(len: usize, capacity: usize) -> bool {
+    len == 0 || len < capacity / 8
+}

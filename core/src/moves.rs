@@ -1,0 +1,71 @@
+//! Seeing a tree in which objects are moved, without a lock.
+
+use std::hint;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use enodev_handles::Pin;
+
+use crate::store::Tree;
+
+/// So often a look that a move has come in between of is begun anew, before it shuts moves out.
+const TRIES: usize = 8;
+
+/// Counts changes of place: odd while one is under way. Registrations and removals are none.
+///
+/// Whoever looks at several places, or at a place and at entries, does so between two looks at the count. If the two are alike and even,
+/// say `n`, nothing was met but the places after the change that ended with `n`:
+///
+/// - All that this and earlier changes wrote is seen, as the first look's Acquire pairs with the Release at the end of the change.
+/// - Nothing that a later change wrote is seen: who sees such a thing has taken a lock, or read a flag (`Node::place`), after the
+///   changer did so and after it made the count odd. Then the second look sees that.
+///
+/// It has a cache line of its own, which moves alone write to.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Moves(AtomicU64);
+
+impl Moves {
+    /// Changes places. The topology lock is held.
+    pub(crate) fn change(&self, change: impl FnOnce()) {
+        // Relaxed: the topology lock is held by who writes. Should a change ever unwind, the count stays odd until the next: then
+        // readers take the lock.
+        let odd = self.0.load(Ordering::Relaxed) | 1;
+        // Relaxed: pairs with `is_still`; the locks and flags by which the change is seen carry it along.
+        self.0.store(odd, Ordering::Relaxed);
+        change();
+        // Release: pairs with the Acquire of `begin`, which sees the change whole.
+        self.0.store(odd + 1, Ordering::Release);
+    }
+
+    /// The count, if nothing is being moved.
+    fn begin(&self) -> Option<u64> {
+        // Acquire: pairs with the Release of `change`.
+        let count = self.0.load(Ordering::Acquire);
+        (count % 2 == 0).then_some(count)
+    }
+
+    /// Whether nothing has been moved since `begin`.
+    fn is_still(&self, count: u64) -> bool {
+        // Relaxed: pairs with the odd count of `change`. What has been seen of a change was seen with Acquire, so this load comes
+        // after it and finds the odd count, or a later one.
+        self.0.load(Ordering::Relaxed) == count
+    }
+}
+
+impl Tree {
+    /// What `look` finds while nothing is being moved. It may run several times. The topology lock is not held.
+    pub(crate) fn settled<R>(&self, look: impl Fn(&Pin<'_>) -> R) -> R {
+        let pin = self.domain.pin();
+        for _ in 0..TRIES {
+            if let Some(count) = self.moves.begin() {
+                let found = look(&pin);
+                if self.moves.is_still(count) {
+                    return found;
+                }
+            }
+            hint::spin_loop();
+        }
+        let _topology = self.topology.lock();
+        look(&pin)
+    }
+}
