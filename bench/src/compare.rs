@@ -42,8 +42,6 @@
 //! - The hash maps hash with what they come with.
 //! - `kernel_pread` reads one file over and over, which is in the caches all the time; the other two read each file once a walk.
 //!   What a file keeps of its text it has from a read before: it is opened, and read once, outside the time.
-//! - The allocator of the program `compare` counts, for `memory`; see [`Plan::count`]. An allocation that is made and freed takes
-//!   it some 4 ns more. Gets and reads make none. Of the rows, `idr_ebr_churn` shows it, by 4 in 100.
 
 use std::fmt;
 
@@ -64,7 +62,7 @@ mod report;
 mod glob;
 
 pub use measure::{Plan, run};
-pub use memory::{Count, Memory};
+pub use memory::Memory;
 pub use object::Payload;
 pub use removal::{Barriers, Drain};
 pub use report::{Figure, LeftOut, Report};

@@ -32,7 +32,6 @@ struct Options {
 impl Options {
     fn plan(&self) -> Plan {
         let mut plan = if self.quick { Plan::quick() } else { Plan::full() };
-        plan.count = Some(|work| allocation_counter::measure(work).bytes_current);
         if let Some(threads) = self.threads {
             plan.threads = vec![threads.get()];
         }

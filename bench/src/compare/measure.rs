@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::glob::matches;
-use super::memory::{self, Count};
+use super::memory;
 use super::removal;
 use super::report::{Figure, LeftOut, Report};
 use super::row::{Measured, Pattern, Row, on_its_own_thread};
@@ -33,9 +33,6 @@ pub struct Plan {
     pub hold: Duration,
     /// How many devices the figures on memory are the mean of.
     pub devices: usize,
-    /// How memory is counted. The program brings it with its allocator, which a library should not choose; `None`: it is not
-    /// counted.
-    pub count: Option<Count>,
 }
 
 impl Plan {
@@ -53,7 +50,6 @@ impl Plan {
             removals: 50_000,
             hold: Duration::from_secs(1),
             devices: 100_000,
-            count: None,
         }
     }
 
@@ -90,17 +86,16 @@ const ENOUGH: usize = 5;
 pub fn run(plan: &Plan) -> Result<Report> {
     let wanted: Vec<&Row> = ROWS.iter().filter(|row| plan.wants(row.name())).collect();
     let (huge, usual): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|row| row.is_huge());
-    let (mut figures, mut left_out) = measure(&usual, plan.objects, plan.patience, plan)?;
+    let mut left_out = Vec::new();
+    let mut figures = measure(&usual, plan.objects, plan.patience, plan, &mut left_out)?;
     // One after the other: together they would take gigabytes.
     for row in huge {
-        let (more, lacking) = measure(&[row], plan.huge_objects, plan.patience / 3, plan)?;
-        figures.extend(more);
-        left_out.extend(lacking);
+        figures.extend(measure(&[row], plan.huge_objects, plan.patience / 3, plan, &mut left_out)?);
     }
     let drain = plan.wants("drain").then(|| on_its_own_thread(|| removal::drain(plan))).transpose()?;
     let barriers = plan.wants("barrier_ns").then(|| on_its_own_thread(|| removal::barriers(plan))).transpose()?;
-    let count = plan.count.filter(|_| plan.wants("memory"));
-    let memory = count.map(|count| on_its_own_thread(|| memory::memory(plan.devices, count))).transpose()?;
+    let memory =
+        if plan.wants("memory") { or_left_out("memory", memory::memory(plan.devices), &mut left_out)? } else { None };
     if figures.is_empty() && left_out.is_empty() && drain.is_none() && barriers.is_none() && memory.is_none() {
         return Err(format!("nothing named {} with {:?} threads", plan.only, plan.threads).into());
     }
@@ -125,17 +120,28 @@ struct Cell {
     disturbed: Vec<f64>,
 }
 
-/// The figures of these rows, and which of them cannot be had here.
-fn measure(rows: &[&Row], objects: usize, patience: Duration, plan: &Plan) -> Result<(Vec<Figure>, Vec<LeftOut>)> {
-    let (mut entries, mut left_out) = (Vec::new(), Vec::new());
-    for row in rows {
-        match Entry::new(**row, objects, plan) {
-            Ok(entry) => entries.push(entry),
-            Err(error) => {
-                let why = error.downcast::<Unavailable>()?;
-                left_out.push(LeftOut { name: row.name(), why: why.to_string() });
-            }
+/// What came of it, or `None` and a line in the list where this system cannot have it.
+fn or_left_out<T>(name: &'static str, outcome: Result<T>, left_out: &mut Vec<LeftOut>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            let why = error.downcast::<Unavailable>()?;
+            left_out.push(LeftOut { name, why: why.to_string() });
+            Ok(None)
         }
+    }
+}
+
+fn measure(
+    rows: &[&Row],
+    objects: usize,
+    patience: Duration,
+    plan: &Plan,
+    left_out: &mut Vec<LeftOut>,
+) -> Result<Vec<Figure>> {
+    let mut entries = Vec::new();
+    for row in rows {
+        entries.extend(or_left_out(row.name(), Entry::new(**row, objects, plan), left_out)?);
     }
     let (begin, mut sweeps, mut lacking) = (Instant::now(), 0, true);
     while lacking && (sweeps < ENOUGH || begin.elapsed() < patience) {
@@ -143,7 +149,7 @@ fn measure(rows: &[&Row], objects: usize, patience: Duration, plan: &Plan) -> Re
         lacking = entries.iter().flat_map(|entry| &entry.cells).any(|cell| cell.lacks(plan.rounds));
         sweeps += 1;
     }
-    Ok((entries.iter().flat_map(|entry| entry.figures(objects)).collect(), left_out))
+    Ok(entries.iter().flat_map(|entry| entry.figures(objects)).collect())
 }
 
 impl Entry {
@@ -263,10 +269,11 @@ mod tests {
         const LACKING: Row = Row::unregister("lacking", |_| Err(Unavailable("no such file".into()).into()));
         const FAILING: Row = Row::unregister("failing", |_| Err("no such luck".into()));
         let plan = Plan { threads: vec![1], ..Plan::quick() };
-        let (figures, left_out) = measure(&[&LACKING, &HERE], 10, plan.patience, &plan).unwrap();
+        let mut left_out = Vec::new();
+        let figures = measure(&[&LACKING, &HERE], 10, plan.patience, &plan, &mut left_out).unwrap();
         assert!(!figures.is_empty() && figures.iter().all(|figure| figure.name == HERE.name()));
         assert_eq!(left_out.iter().map(|row| (row.name, &*row.why)).collect::<Vec<_>>(), [("lacking", "no such file")]);
-        let error = measure(&[&HERE, &FAILING], 10, plan.patience, &plan).unwrap_err();
+        let error = measure(&[&HERE, &FAILING], 10, plan.patience, &plan, &mut left_out).unwrap_err();
         assert_eq!(error.to_string(), "failing: no such luck");
     }
 

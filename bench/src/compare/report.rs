@@ -28,10 +28,10 @@ pub struct Figure {
     pub disturbed: bool,
 }
 
-/// A row that was asked for and cannot be measured on this system.
+/// A row, or the memory, that was asked for and cannot be measured on this system.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// The row's name.
+    /// The name that it has in the report.
     pub name: &'static str,
     /// What is lacking.
     pub why: String,
@@ -42,7 +42,7 @@ pub struct LeftOut {
 pub struct Report {
     /// The figures, in the order of the rows.
     pub figures: Vec<Figure>,
-    /// The rows that this system cannot have.
+    /// What this system cannot have.
     pub left_out: Vec<LeftOut>,
     /// What removals cost, if it was asked for.
     pub drain: Option<Drain>,
