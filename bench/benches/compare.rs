@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "an operation that fails is no measurement")]
 
 use criterion::{BenchmarkId, Criterion};
-use enodev_bench::compare::{Measured, Plan, ROWS, Row};
+use enodev_bench::compare::{Measured, Plan, ROWS, Row, Unavailable};
 
 fn bench(criterion: &mut Criterion, row: &Row, plan: &Plan) {
     let mut group = criterion.benchmark_group(row.name());
@@ -25,7 +25,8 @@ fn bench(criterion: &mut Criterion, row: &Row, plan: &Plan) {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    for row in ROWS.iter().filter(|row| !row.is_huge()) {
+    let lacking = |row: &Row| row.build(1).is_err_and(|error| error.is::<Unavailable>());
+    for row in ROWS.iter().filter(|row| !row.is_huge() && !lacking(row)) {
         bench(&mut criterion, row, &Plan::full());
     }
     criterion.final_summary();

@@ -3,6 +3,20 @@
 //! What takes part is in [`ROWS`]. A row is added with one implementation of a trait in `contenders` and
 //! one line in the table; a row that fits none of the traits there implements [`Measured`] itself.
 //!
+//! # The rows
+//!
+//! - `enodev_*` are enodev's arenas: `active` enters an object, `session` does so from a session, `pin_each` and `pin_held`
+//!   read the store part under a pin. `store_enter` and `store_enter_dyn` enter a device of a store.
+//! - `raw_index`, `slotmap`, `idr_ebr`, `concurrent_slotmap`, `sharded_slab`, `papaya`, `dashmap`, `arc_swap`, `weak_upgrade`,
+//!   `arc_clone` and the two buses, `vmm_*`, are the peers, in gets as the rows above. `*_10m`: among ten million objects.
+//! - `*_churn`: pairs of an insertion and a removal. `*_remove*`: all objects leave. `*_join`: a walk over two columns.
+//! - `attr_read`: a number of the payload, read as text through an open file into the caller's buffer, an open file for each
+//!   device; `attr_read_arc`: the same of the [baseline](crate::baseline). `kernel_pread`: a `pread` of the kernel's own sysfs,
+//!   of a number that nobody changes, through one open file. Left out where there is no short file below
+//!   `/sys/devices/system`; the report then says so.
+//! - `unregister_0_open`, `unregister_10k_open`: one device of a store leaves, without open files and with ten thousand.
+//! - `drain` and `barrier_ns` are no rows: see [`Drain`] and [`Barriers`]. Neither is `memory`: see [`Memory`].
+//!
 //! # What is the same for all
 //!
 //! - Objects with a payload of 32 bytes, of which every get reads the same 8. Of ours the store part, 16
@@ -26,27 +40,46 @@
 //! - A removal of ours waits until nobody is inside and hands the payload back. That of an epoch-based peer
 //!   only makes the object unreachable, and frees it some time later.
 //! - The hash maps hash with what they come with.
+//! - `kernel_pread` reads one file over and over, which is in the caches all the time; the other two read each file once a walk.
+//!   What a file keeps of its text it has from a read before: it is opened, and read once, outside the time.
+
+use std::fmt;
 
 mod object;
 mod row;
 mod get;
 mod churn;
 mod remove;
+mod unregister;
 mod join;
 mod contenders;
 mod table;
 
 mod measure;
 mod removal;
+mod memory;
 mod report;
 mod glob;
 
 pub use measure::{Plan, run};
+pub use memory::Memory;
 pub use object::Payload;
 pub use removal::{Barriers, Drain};
-pub use report::{Figure, Report};
+pub use report::{Figure, LeftOut, Report};
 pub use row::{Done, Measured, Pattern, Row};
 pub use table::ROWS;
+
+/// What a row is left out for: this system lacks something that the row is about. Tells what.
+#[derive(Clone, Debug)]
+pub struct Unavailable(String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
 
 /// What a comparison fails with: an object that cannot be made, found or removed.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -43,6 +43,8 @@ fn the_report_has_a_positive_number_for_all_that_is_in_the_table() {
             expected.extend(threads.map(|threads| (row.name().into(), pattern.name().into(), threads as u64)));
         }
     }
+    let left_out = left_out(&report);
+    expected.retain(|(name, _, _)| !left_out.contains(name));
     assert_eq!(rows(&report), expected);
     for row in report["rows"].as_array().unwrap() {
         assert!(is_measured(&row["ns_per_op"]), "{row}");
@@ -53,6 +55,21 @@ fn the_report_has_a_positive_number_for_all_that_is_in_the_table() {
     for figure in ["idle", "busy"] {
         assert!(is_measured(&report["barrier_ns"][figure]), "{figure}: {report}");
     }
+    for figure in ["bytes_per_device_40_attrs", "arc_bytes_per_device_40_attrs"] {
+        assert!(is_measured(&report["memory"][figure]), "{figure}: {report}");
+    }
+}
+
+/// The rows that this system cannot have. Only one asks for something that a system may lack.
+fn left_out(report: &Value) -> BTreeSet<String> {
+    let left_out = report["left_out"].as_array().unwrap().iter();
+    let names = left_out.map(|row| {
+        assert!(row["why"].as_str().is_some_and(|why| !why.is_empty()), "{row}");
+        row["name"].as_str().unwrap().to_owned()
+    });
+    let names: BTreeSet<_> = names.collect();
+    assert!(names.iter().all(|name| name == "kernel_pread"), "{names:?}");
+    names
 }
 
 #[test]
@@ -68,6 +85,31 @@ fn only_and_threads_narrow_the_report() {
     let expected = [("slotmap", spread), ("slotmap", Pattern::Hot.name()), ("slotmap_10m", spread)];
     assert_eq!(rows(&report), expected.map(|(name, pattern)| (name.into(), pattern.into(), 3)).into());
     assert!(report.get("drain").is_none() && report.get("barrier_ns").is_none());
+}
+
+#[test]
+fn reads_and_removals_are_rows_of_one_thread() {
+    let report = report(&["--only", "*read*", "--threads", "1"]);
+    let expected = ["attr_read", "attr_read_arc", "enodev_churn_readers", "kernel_pread"];
+    let expected = expected.map(|name| (name.to_owned(), Pattern::Spread.name().to_owned(), 1));
+    let expected = expected.into_iter().filter(|(name, _, _)| !left_out(&report).contains(name));
+    assert_eq!(rows(&report), expected.collect());
+
+    let output = compare(&["--only", "unregister*", "--threads", "2"]);
+    assert!(!output.status.success(), "none of them can have two");
+}
+
+#[test]
+fn memory_is_a_name_too_and_between_the_parts_of_an_object_and_a_page() {
+    let report = report(&["--only", "memory"]);
+    assert!(rows(&report).is_empty() && report.get("drain").is_none());
+    // A handle, a reference to the type, a place in the directory: more than two words each.
+    for figure in ["bytes_per_device_40_attrs", "arc_bytes_per_device_40_attrs"] {
+        let bytes = report["memory"][figure].as_f64().unwrap();
+        assert!((48.0..4096.0).contains(&bytes), "{figure}: {bytes}");
+    }
+    let table = String::from_utf8(compare(&["--only", "memory"]).stdout).unwrap();
+    assert_eq!(table.lines().filter(|line| line.ends_with(" bytes")).count(), 2, "{table}");
 }
 
 #[test]

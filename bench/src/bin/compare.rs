@@ -20,7 +20,7 @@ struct Options {
     /// Measures with so many threads only, instead of with 1 and with 2.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Measures only the rows of these names (`drain` and `barrier_ns` are names too); `*` and `?` stand for any
+    /// Measures only the rows of these names (`drain`, `barrier_ns` and `memory` are names too); `*` and `?` stand for any
     /// text and any character.
     #[arg(long, value_name = "GLOB")]
     only: Option<String>,

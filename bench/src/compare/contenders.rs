@@ -8,6 +8,7 @@ mod maps;
 mod arcs;
 mod buses;
 mod columns;
+mod texts;
 
 pub(crate) use arcs::{ArcClone, ArcSwap, WeakUpgrade};
 pub(crate) use arena::{Enodev, InSession, Object, PinEach, PinHeld};
@@ -17,3 +18,4 @@ pub(crate) use floor::{RawIndex, Slotmap};
 pub(crate) use maps::{Dashmap, Papaya};
 pub(crate) use slots::{ConcurrentSlotmap, IdrEbr, ShardedSlab};
 pub(crate) use store::{StoreEnter, StoreEnterDyn};
+pub(crate) use texts::{ArcAttribute, Attribute, KernelAttribute};

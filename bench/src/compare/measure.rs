@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::glob::matches;
+use super::memory;
 use super::removal;
-use super::report::{Figure, Report};
+use super::report::{Figure, LeftOut, Report};
 use super::row::{Measured, Pattern, Row, on_its_own_thread};
-use super::{ROWS, Result};
+use super::{ROWS, Result, Unavailable};
 
 /// What is measured, and how long.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Plan {
     pub removals: usize,
     /// How long a removal is blocked whose processor time is taken.
     pub hold: Duration,
+    /// How many devices the figures on memory are the mean of.
+    pub devices: usize,
 }
 
 impl Plan {
@@ -46,6 +49,7 @@ impl Plan {
             only: "*".into(),
             removals: 50_000,
             hold: Duration::from_secs(1),
+            devices: 100_000,
         }
     }
 
@@ -60,6 +64,7 @@ impl Plan {
             round: Duration::from_micros(20),
             removals: 64,
             hold: Duration::from_millis(20),
+            devices: 1000,
             ..Self::full()
         }
     }
@@ -81,19 +86,22 @@ const ENOUGH: usize = 5;
 pub fn run(plan: &Plan) -> Result<Report> {
     let wanted: Vec<&Row> = ROWS.iter().filter(|row| plan.wants(row.name())).collect();
     let (huge, usual): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|row| row.is_huge());
-    let mut figures = measure(&usual, plan.objects, plan.patience, plan)?;
+    let mut left_out = Vec::new();
+    let mut figures = measure(&usual, plan.objects, plan.patience, plan, &mut left_out)?;
     // One after the other: together they would take gigabytes.
     for row in huge {
-        figures.extend(measure(&[row], plan.huge_objects, plan.patience / 3, plan)?);
+        figures.extend(measure(&[row], plan.huge_objects, plan.patience / 3, plan, &mut left_out)?);
     }
     let drain = plan.wants("drain").then(|| on_its_own_thread(|| removal::drain(plan))).transpose()?;
     let barriers = plan.wants("barrier_ns").then(|| on_its_own_thread(|| removal::barriers(plan))).transpose()?;
-    if figures.is_empty() && drain.is_none() && barriers.is_none() {
+    let memory =
+        if plan.wants("memory") { or_left_out("memory", memory::memory(plan.devices), &mut left_out)? } else { None };
+    if figures.is_empty() && left_out.is_empty() && drain.is_none() && barriers.is_none() && memory.is_none() {
         return Err(format!("nothing named {} with {:?} threads", plan.only, plan.threads).into());
     }
     let place = |figure: &Figure| ROWS.iter().position(|row| row.name() == figure.name);
     figures.sort_by_key(place);
-    Ok(Report { figures, drain, barriers })
+    Ok(Report { figures, left_out, drain, barriers, memory })
 }
 
 /// A contender and what is measured of it.
@@ -112,8 +120,29 @@ struct Cell {
     disturbed: Vec<f64>,
 }
 
-fn measure(rows: &[&Row], objects: usize, patience: Duration, plan: &Plan) -> Result<Vec<Figure>> {
-    let mut entries = rows.iter().map(|row| Entry::new(**row, objects, plan)).collect::<Result<Vec<_>>>()?;
+/// What came of it, or `None` and a line in the list where this system cannot have it.
+fn or_left_out<T>(name: &'static str, outcome: Result<T>, left_out: &mut Vec<LeftOut>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            let why = error.downcast::<Unavailable>()?;
+            left_out.push(LeftOut { name, why: why.to_string() });
+            Ok(None)
+        }
+    }
+}
+
+fn measure(
+    rows: &[&Row],
+    objects: usize,
+    patience: Duration,
+    plan: &Plan,
+    left_out: &mut Vec<LeftOut>,
+) -> Result<Vec<Figure>> {
+    let mut entries = Vec::new();
+    for row in rows {
+        entries.extend(or_left_out(row.name(), Entry::new(**row, objects, plan), left_out)?);
+    }
     let (begin, mut sweeps, mut lacking) = (Instant::now(), 0, true);
     while lacking && (sweeps < ENOUGH || begin.elapsed() < patience) {
         entries.iter_mut().try_for_each(|entry| entry.sweep(plan.rounds))?;
@@ -129,7 +158,8 @@ impl Entry {
         let mut cells = Vec::new();
         for &pattern in row.patterns() {
             for &threads in plan.threads.iter().filter(|threads| row.can_have(**threads)) {
-                let operations = calibrate(&mut *contender, threads, pattern, plan.round)?;
+                let operations =
+                    if row.is_fixed() { 1 } else { calibrate(&mut *contender, threads, pattern, plan.round)? };
                 cells.push(Cell::new(pattern, threads, operations));
             }
         }
@@ -231,6 +261,20 @@ mod tests {
         cell.undisturbed.push(1.0);
         let figure = cell.figure(&ROWS[0], 1).unwrap();
         assert!(!figure.disturbed && figure.ns_per_op == 1.0);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_had_is_left_out_and_one_that_fails_is_an_error() {
+        const HERE: Row = ROWS[0];
+        const LACKING: Row = Row::unregister("lacking", |_| Err(Unavailable("no such file".into()).into()));
+        const FAILING: Row = Row::unregister("failing", |_| Err("no such luck".into()));
+        let plan = Plan { threads: vec![1], ..Plan::quick() };
+        let mut left_out = Vec::new();
+        let figures = measure(&[&LACKING, &HERE], 10, plan.patience, &plan, &mut left_out).unwrap();
+        assert!(!figures.is_empty() && figures.iter().all(|figure| figure.name == HERE.name()));
+        assert_eq!(left_out.iter().map(|row| (row.name, &*row.why)).collect::<Vec<_>>(), [("lacking", "no such file")]);
+        let error = measure(&[&HERE, &FAILING], 10, plan.patience, &plan, &mut left_out).unwrap_err();
+        assert_eq!(error.to_string(), "failing: no such luck");
     }
 
     #[test]

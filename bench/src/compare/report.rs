@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::memory::Memory;
 use super::removal::{Barriers, Drain};
 use super::row::Pattern;
 
@@ -27,20 +28,34 @@ pub struct Figure {
     pub disturbed: bool,
 }
 
+/// A row, or the memory, that was asked for and cannot be measured on this system.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// The name that it has in the report.
+    pub name: &'static str,
+    /// What is lacking.
+    pub why: String,
+}
+
 /// All that came out. [`Display`](fmt::Display) gives the tables for people.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The figures, in the order of the rows.
     pub figures: Vec<Figure>,
+    /// What this system cannot have.
+    pub left_out: Vec<LeftOut>,
     /// What removals cost, if it was asked for.
     pub drain: Option<Drain>,
     /// What barriers cost, if it was asked for.
     pub barriers: Option<Barriers>,
+    /// What devices take in memory, if it was asked for and can be counted.
+    pub memory: Option<Memory>,
 }
 
 impl Report {
     /// The report for programs: `rows`, each with `name`, `threads`, `pattern`, `ns_per_op` and
-    /// `disturbed`; beside them `drain` and `barrier_ns`, if they were asked for.
+    /// `disturbed`; `left_out`, each with `name` and `why`; beside them `drain`, `barrier_ns` and `memory`, if they were asked
+    /// for.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let row = |figure: &Figure| {
@@ -52,7 +67,11 @@ impl Report {
                 "disturbed": figure.disturbed,
             })
         };
-        let mut report = json!({ "rows": self.figures.iter().map(row).collect::<Vec<_>>() });
+        let lacking = |row: &LeftOut| json!({ "name": row.name, "why": row.why });
+        let mut report = json!({
+            "rows": self.figures.iter().map(row).collect::<Vec<_>>(),
+            "left_out": self.left_out.iter().map(lacking).collect::<Vec<_>>(),
+        });
         if let Some(drain) = self.drain {
             report["drain"] = json!({
                 "idle_p50_ns": drain.idle_p50_ns,
@@ -62,6 +81,12 @@ impl Report {
         }
         if let Some(barriers) = self.barriers {
             report["barrier_ns"] = json!({ "idle": barriers.idle_ns, "busy": barriers.busy_ns });
+        }
+        if let Some(memory) = self.memory {
+            report["memory"] = json!({
+                "bytes_per_device_40_attrs": memory.bytes_per_device,
+                "arc_bytes_per_device_40_attrs": memory.arc_bytes_per_device,
+            });
         }
         report
     }
@@ -137,6 +162,9 @@ impl fmt::Display for Report {
         if self.figures.iter().any(|figure| figure.disturbed) {
             writeln!(f, "~: the machine was too busy to give the threads a core each\n")?;
         }
+        for LeftOut { name, why } in &self.left_out {
+            writeln!(f, "{name} is left out: {why}\n")?;
+        }
         if let Some(drain) = self.drain {
             writeln!(f, "removal of one object")?;
             writeln!(f, "  {:<46}{:>11.0} ns", "median, nobody anywhere", drain.idle_p50_ns)?;
@@ -147,6 +175,13 @@ impl fmt::Display for Report {
             writeln!(f, "memory barrier of a removal")?;
             for (what, ns) in [("median, idle", barriers.idle_ns), ("median, all cores busy", barriers.busy_ns)] {
                 writeln!(f, "  {what:<46}{ns:>11.0} ns")?;
+            }
+            writeln!(f)?;
+        }
+        if let Some(memory) = self.memory {
+            writeln!(f, "memory of a device with 40 attributes, beyond payload and name")?;
+            for (what, bytes) in [("enodev", memory.bytes_per_device), ("Arc baseline", memory.arc_bytes_per_device)] {
+                writeln!(f, "  {what:<46}{bytes:>11.0} bytes")?;
             }
         }
         Ok(())

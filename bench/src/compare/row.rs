@@ -5,10 +5,10 @@ use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
-use super::Result;
 use super::churn::{self, Churn};
 use super::get::{self, Get};
 use super::join::{self, Join};
+use super::{Result, Unavailable};
 use crate::contest::Race;
 
 /// Which objects the threads of a round meet.
@@ -78,11 +78,12 @@ pub struct Row {
     build: Build,
     huge: bool,
     single: bool,
+    fixed: bool,
 }
 
 impl Row {
     const fn new(name: &'static str, operation: &'static str, patterns: &'static [Pattern], build: Build) -> Self {
-        Self { name, operation, patterns, build, huge: false, single: false }
+        Self { name, operation, patterns, build, huge: false, single: false, fixed: false }
     }
 
     /// A row of gets, spread and on one object.
@@ -107,7 +108,17 @@ impl Row {
 
     /// A row of removals, all objects in one go.
     pub(crate) const fn removal(name: &'static str, build: Build) -> Self {
-        Self::new(name, "object removed", &[Pattern::Spread], build).single()
+        Self::new(name, "object removed", &[Pattern::Spread], build).single().fixed()
+    }
+
+    /// A row of reads of a text, spread, through files that stay open.
+    pub(crate) const fn read<G: Get + 'static>(name: &'static str) -> Self {
+        Self::new(name, "read of an open file", &[Pattern::Spread], get::build::<G>).single()
+    }
+
+    /// A row of removals of devices that come anew for each round.
+    pub(crate) const fn unregister(name: &'static str, build: Build) -> Self {
+        Self::new(name, "device unregistered", &[Pattern::Spread], build).single().fixed()
     }
 
     /// A row of walks over the rows of two columns.
@@ -118,6 +129,11 @@ impl Row {
     /// A row that is measured with one thread only.
     const fn single(self) -> Self {
         Self { single: true, ..self }
+    }
+
+    /// A row whose rounds do as many operations as they do, whatever they are asked for.
+    const fn fixed(self) -> Self {
+        Self { fixed: true, ..self }
     }
 
     /// The row's name, which stays the same from release to release.
@@ -144,6 +160,12 @@ impl Row {
         self.huge
     }
 
+    /// Whether its rounds do as many operations as they do, however many are asked for.
+    #[must_use]
+    pub const fn is_fixed(&self) -> bool {
+        self.fixed
+    }
+
     /// Whether it can be measured with so many threads.
     #[must_use]
     pub const fn can_have(&self, threads: usize) -> bool {
@@ -155,10 +177,11 @@ impl Row {
     ///
     /// # Errors
     ///
-    /// An object cannot be made, or is not what a get gives.
+    /// [`Unavailable`] where this system lacks what the row is about; otherwise an object cannot be made, or is not what a get
+    /// gives.
     pub fn build(&self, objects: usize) -> Result<Box<dyn Measured>> {
         let built = on_its_own_thread(|| (self.build)(objects.max(1)));
-        built.map_err(|why| format!("{}: {why}", self.name).into())
+        built.map_err(|why| if why.is::<Unavailable>() { why } else { format!("{}: {why}", self.name).into() })
     }
 }
 

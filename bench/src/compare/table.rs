@@ -1,11 +1,12 @@
 //! The table: one line for each row.
 
 use super::contenders::{
-    ArcClone, ArcSwap, ColumnJoin, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr, InSession, LockedBtreeArc,
-    Papaya, PinEach, PinHeld, RawIndex, ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
+    ArcAttribute, ArcClone, ArcSwap, Attribute, ColumnJoin, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr,
+    InSession, KernelAttribute, LockedBtreeArc, Papaya, PinEach, PinHeld, RawIndex, ShardedSlab, Slotmap, StoreEnter,
+    StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
 };
-use super::remove;
 use super::row::Row;
+use super::{remove, unregister};
 
 /// All rows, in the order in which they are shown.
 pub const ROWS: &[Row] = &[
@@ -39,6 +40,11 @@ pub const ROWS: &[Row] = &[
     Row::churn_beside_reader::<Enodev>("enodev_churn_readers"),
     Row::removal("enodev_remove_batch", remove::enodev_batch),
     Row::removal("vmm_rwlock_btree_weak_remove", remove::bus),
+    Row::read::<Attribute>("attr_read"),
+    Row::read::<ArcAttribute>("attr_read_arc"),
+    Row::read::<KernelAttribute>("kernel_pread"),
+    Row::unregister("unregister_0_open", unregister::without_files),
+    Row::unregister("unregister_10k_open", unregister::with_files),
     Row::join::<ColumnJoin>("column_join"),
     Row::join::<HecsJoin>("hecs_join"),
 ];

@@ -1,0 +1,211 @@
+//! Attributes as text, read through files that stay open.
+
+use std::hint::black_box;
+
+use enodev::{Access, DeviceType, File, Shared, Store};
+
+use crate::baseline::{self, ArcStore, Attributes};
+use crate::compare::get::Get;
+use crate::compare::object::payloads;
+use crate::compare::{Payload, Result, Unavailable};
+
+/// What a caller reads into.
+pub(crate) type Buffer = [u8; 32];
+
+/// The name of the attribute that is read.
+const NAME: &str = "number";
+
+/// What a read has read, once it is in the buffer; 0 for one that failed.
+#[inline]
+fn count<E>(read: std::result::Result<usize, E>, buffer: &Buffer) -> u64 {
+    black_box(buffer);
+    read.map_or(0, |count| count as u64)
+}
+
+/// Whether so many bytes of the buffer are the number of the object with this payload.
+fn tells(buffer: &Buffer, count: u64, payload: &Payload) -> bool {
+    let text = usize::try_from(count).ok().and_then(|count| buffer.get(..count));
+    text == Some(format!("{}\n", payload.number()).as_bytes())
+}
+
+/// The devices of a store, an open file of each. `define` adds the attribute of the name that it is given.
+fn devices(
+    objects: usize,
+    define: impl FnOnce(DeviceType<Shared<Payload>>, &str) -> DeviceType<Shared<Payload>>,
+) -> Result<(Store, Vec<File>)> {
+    let store = Store::new()?;
+    let ty = store.define(define(DeviceType::shared("device"), NAME))?;
+    let mut files = Vec::with_capacity(objects);
+    for payload in payloads(objects) {
+        let device = store.register(store.root(), &format!("device{}", payload.number()), ty, payload)?;
+        files.push(store.open(device, NAME, Access::READ)?);
+    }
+    Ok((store, files))
+}
+
+/// An attribute of enodev's store.
+pub(crate) struct Attribute(Store);
+
+impl Get for Attribute {
+    type Handle = File;
+    type Thread<'a> = Buffer;
+
+    fn build(objects: usize) -> Result<(Self, Vec<File>)> {
+        let (store, files) = devices(objects, |ty, name| ty.ro(name, |device, page| page.line(device.number())))?;
+        Ok((Self(store), files))
+    }
+
+    fn thread(&self) -> Buffer {
+        Buffer::default()
+    }
+
+    #[inline]
+    fn get(&self, buffer: &mut Buffer, file: &File) -> u64 {
+        count(file.pread(&self.0, 0, buffer), buffer)
+    }
+
+    fn meets(&self, buffer: &mut Buffer, file: &File, payload: &Payload) -> bool {
+        let count = self.get(buffer, file);
+        tells(buffer, count, payload)
+    }
+}
+
+/// An attribute of the Arc baseline.
+pub(crate) struct ArcAttribute {
+    /// The files keep no object alive.
+    _store: ArcStore<Payload>,
+}
+
+impl Get for ArcAttribute {
+    type Handle = baseline::OpenFile<Payload>;
+    type Thread<'a> = Buffer;
+
+    fn build(objects: usize) -> Result<(Self, Vec<Self::Handle>)> {
+        let table = Attributes::new(vec![baseline::Attribute::ro(NAME, |payload: &Payload, page| {
+            use std::io::Write;
+            writeln!(page, "{}", payload.number()).map_err(|error| error.raw_os_error().unwrap_or(0))
+        })])?;
+        let store = ArcStore::new();
+        let mut files = Vec::with_capacity(objects);
+        for payload in payloads(objects) {
+            let name = format!("device{}", payload.number());
+            store.register("/", &name, payload, &table)?;
+            files.push(store.open(&format!("/{name}"), NAME)?);
+        }
+        Ok((Self { _store: store }, files))
+    }
+
+    fn thread(&self) -> Buffer {
+        Buffer::default()
+    }
+
+    #[inline]
+    fn get(&self, buffer: &mut Buffer, file: &Self::Handle) -> u64 {
+        count(file.pread(0, buffer), buffer)
+    }
+
+    fn meets(&self, buffer: &mut Buffer, file: &Self::Handle, payload: &Payload) -> bool {
+        let count = self.get(buffer, file);
+        tells(buffer, count, payload)
+    }
+}
+
+/// An attribute of the kernel's own: one file for all objects, as nothing of the kernel's has as many of a kind.
+pub(crate) struct KernelAttribute {
+    file: std::fs::File,
+    /// What is in it.
+    text: Vec<u8>,
+}
+
+/// The most bytes that the kernel's attribute may have: about as many as those of the others.
+const SHORT: usize = 16;
+
+/// Numbers that the kernel prints and nobody changes.
+const STATIC: [&str; 4] = [
+    "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+    "/sys/devices/system/cpu/kernel_max",
+    "/sys/devices/system/cpu/cpu0/topology/core_id",
+    "/sys/devices/system/memory/block_size_bytes",
+];
+
+/// Where one is looked for if none of those is there.
+const SYSTEM: &str = "/sys/devices/system";
+
+impl KernelAttribute {
+    /// Opens it, if it is short and can be read twice with the same outcome.
+    fn open(path: &std::path::Path) -> Option<Self> {
+        let new = Self { file: std::fs::File::open(path).ok()?, text: Vec::new() };
+        let mut buffer = Buffer::default();
+        let text = |count: u64, buffer: Buffer| buffer.get(..usize::try_from(count).ok()?).map(<[u8]>::to_vec);
+        let (once, again) = (text(new.get(&mut buffer, &()), buffer)?, text(new.get(&mut buffer, &()), buffer)?);
+        ((1..=SHORT).contains(&once.len()) && once == again).then_some(Self { text: once, ..new })
+    }
+
+    /// The first in a directory or below it, in the order of the names. Links are not followed: they lead in circles.
+    fn find(dir: &std::path::Path) -> Option<Self> {
+        let mut entries: Vec<_> = std::fs::read_dir(dir).ok()?.flatten().collect();
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        entries.iter().find_map(|entry| {
+            let (kind, path) = (entry.file_type().ok()?, entry.path());
+            if kind.is_dir() { Self::find(&path) } else { kind.is_file().then(|| Self::open(&path))? }
+        })
+    }
+}
+
+impl Get for KernelAttribute {
+    type Handle = ();
+    type Thread<'a> = Buffer;
+
+    fn build(objects: usize) -> Result<(Self, Vec<()>)> {
+        let known = STATIC.iter().find_map(|path| Self::open(path.as_ref()));
+        let attribute = known
+            .or_else(|| Self::find(SYSTEM.as_ref()))
+            .ok_or_else(|| Unavailable(format!("nothing below {SYSTEM} can be read that has 1 to {SHORT} bytes")))?;
+        Ok((attribute, vec![(); objects]))
+    }
+
+    fn thread(&self) -> Buffer {
+        Buffer::default()
+    }
+
+    #[cfg(unix)]
+    #[inline]
+    fn get(&self, buffer: &mut Buffer, (): &()) -> u64 {
+        use std::os::unix::fs::FileExt;
+        count(self.file.read_at(buffer, 0), buffer)
+    }
+
+    #[cfg(not(unix))]
+    fn get(&self, _: &mut Buffer, (): &()) -> u64 {
+        0
+    }
+
+    fn meets(&self, buffer: &mut Buffer, (): &(), _: &Payload) -> bool {
+        let count = self.get(buffer, &());
+        buffer.get(..usize::try_from(count).unwrap_or(usize::MAX)) == Some(&*self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::KernelAttribute;
+
+    #[cfg(unix)]
+    #[test]
+    fn of_a_directory_the_first_short_text_is_taken_wherever_it_lies() {
+        let dir = std::env::temp_dir().join(format!("enodev-bench-{}", std::process::id()));
+        fs::create_dir_all(dir.join("c/d")).unwrap();
+        let found = || KernelAttribute::find(&dir).map(|attribute| attribute.text);
+        for (name, text) in [("a", ""), ("b", "as long as it is.")] {
+            fs::write(dir.join(name), text).unwrap();
+        }
+        assert_eq!(found(), None);
+        for (name, text) in [("c/d/e", "sixteen letters."), ("f", "short")] {
+            fs::write(dir.join(name), text).unwrap();
+        }
+        assert_eq!(found().as_deref(), Some(&b"sixteen letters."[..]));
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
