@@ -33,7 +33,8 @@
 //!
 //! The crate knows no store, no device and no path. Where an object may leave while somebody is at its
 //! attributes, the crate above enters it for each operation, and `ENODEV` comes from there: from a
-//! [`Stale`](enodev_handles::Stale) handle, and from nothing else.
+//! [`Stale`](enodev_handles::Stale) handle, and from nothing else. For what is in an arena of one's own, a [`Thing`]
+//! does that.
 
 #![forbid(unsafe_code)]
 
@@ -47,6 +48,7 @@ mod integer;
 mod open;
 mod seen;
 mod target;
+mod thing;
 mod mode;
 mod name;
 mod errno;
@@ -63,6 +65,7 @@ pub use open::{Access, OpenFile};
 pub use page::{PAGE_SIZE, Page};
 pub use seen::Seen;
 pub use target::Target;
+pub use thing::Thing;
 #[doc(hidden)]
 pub use value::__are_choices;
 pub use value::Value;
