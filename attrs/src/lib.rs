@@ -53,6 +53,8 @@ mod mode;
 mod name;
 mod errno;
 mod contain;
+#[cfg(feature = "fault-points")]
+pub mod fault;
 
 pub use attribute::{Attribute, Owner};
 pub use define::DefineError;
