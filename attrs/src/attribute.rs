@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::contain::contain;
+#[cfg(feature = "fault-points")]
+use crate::fault;
 use crate::{Access, DefineError, Errno, Mode, Name, OpenFile, PAGE_SIZE, Page, Result};
 
 /// What attributes hang on.
@@ -338,6 +340,8 @@ impl<O: Owner> Attribute<O> {
     /// Runs one callback. `Page` and buffers are usable after any half of it.
     #[inline]
     fn run<T>(&self, callback: impl FnOnce() -> Result<T>) -> Result<T> {
+        #[cfg(feature = "fault-points")]
+        fault::pass(fault::Point::AfterActive);
         contain(callback).unwrap_or_else(|| {
             // Relaxed: a statistic; it orders nothing.
             self.panics.fetch_add(1, Ordering::Relaxed);

@@ -4,26 +4,22 @@
 //! of [`Owner`], and each operation is given the owner it is about. Text attributes fill a [`Page`]
 //! (`show`) and take one write whole (`store`); binary ones are read and written at an offset. An
 //! [`OpenFile`] is the state of an attribute that somebody has open; it refers to nothing, so it keeps
-//! nothing alive. Failures are an [`Errno`], as in Linux; where ours differ from Linux's, the item says so.
+//! nothing alive. A [`Group`] is attributes that come and go together; [`parse`] and [`Value`] make values of
+//! text. Failures are an [`Errno`], as in Linux; where ours differ from Linux's, the item says so.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
-//! use enodev_attrs::{Attribute, Errno, Owner, Page, Result};
+//! use enodev_attrs::{Attribute, Errno, Owner, Page, parse};
 //!
 //! struct Disk { queue_depth: AtomicU32 }
 //! impl Owner for Disk {
 //!     type Ref<'a> = &'a Disk;
 //! }
 //!
-//! fn number(data: &[u8]) -> Result<u32> {
-//!     let text = std::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
-//!     text.trim_end().parse().map_err(|_| Errno::EINVAL)
-//! }
-//!
 //! let queue_depth = Attribute::<Disk>::rw(
 //!     "queue_depth",
-//!     |disk, page| page.line(disk.queue_depth.load(Ordering::Relaxed)),
-//!     |disk, data| Ok(disk.queue_depth.store(number(data)?, Ordering::Relaxed)),
+//!     |disk, page| page.int(disk.queue_depth.load(Ordering::Relaxed)),
+//!     |disk, data| Ok(disk.queue_depth.store(parse::integer(data)?, Ordering::Relaxed)),
 //! )?;
 //!
 //! let disk = Disk { queue_depth: AtomicU32::new(32) };
@@ -37,26 +33,32 @@
 //!
 //! The crate knows no store, no device and no path. Where an object may leave while somebody is at its
 //! attributes, the crate above enters it for each operation, and `ENODEV` comes from there: from a
-//! [`Stale`](enodev_handles::Stale) handle, and from nothing else.
+//! [`Stale`](enodev_handles::Stale) handle, and from nothing else. For what is in an arena of one's own, a [`Thing`]
+//! does that.
 
 #![forbid(unsafe_code)]
 
 mod attribute;
-mod define;
 mod group;
-mod page;
-mod open;
-mod target;
-mod seen;
+mod define;
+mod value;
 pub mod parse;
+mod page;
 mod integer;
+mod open;
+mod seen;
+mod target;
+mod thing;
 mod mode;
 mod name;
 mod errno;
 mod contain;
+#[cfg(feature = "fault-points")]
+pub mod fault;
 
 pub use attribute::{Attribute, Owner};
 pub use define::DefineError;
+pub use enodev_handles::Plain;
 pub use errno::{Errno, Result};
 pub use group::{Group, Parts, Visibility, Visible};
 pub use mode::Mode;
@@ -65,3 +67,7 @@ pub use open::{Access, OpenFile};
 pub use page::{PAGE_SIZE, Page};
 pub use seen::Seen;
 pub use target::Target;
+pub use thing::Thing;
+#[doc(hidden)]
+pub use value::__are_choices;
+pub use value::Value;

@@ -8,6 +8,8 @@ use std::mem;
 use bitflags::bitflags;
 use parking_lot::ReentrantMutex;
 
+#[cfg(feature = "fault-points")]
+use crate::fault::{self, Point};
 use crate::{Errno, Mode, Page, Result, Seen, Target};
 
 bitflags! {
@@ -217,11 +219,17 @@ impl OpenFile {
 
     /// Runs one operation that needs `access`, alone on this file.
     fn locked<R>(&self, access: Access, operation: impl FnOnce(&mut State) -> Result<R>) -> Result<R> {
+        #[cfg(feature = "fault-points")]
+        fault::pass(Point::AtStart);
         if !self.access.contains(access) {
             return Err(Errno::EBADF);
         }
+        #[cfg(feature = "fault-points")]
+        fault::pass(Point::BeforeMutex);
         let state = self.state.lock();
         let mut state = state.try_borrow_mut().map_err(|_inside| Errno::EDEADLK)?;
+        #[cfg(feature = "fault-points")]
+        fault::pass(Point::AfterMutex);
         operation(&mut state)
     }
 }

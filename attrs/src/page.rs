@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::integer::{Integer, Line};
+use crate::integer::{self, Integer};
 use crate::{Errno, Result};
 
 /// The most bytes that one `show` may give and one `store` is given.
@@ -76,7 +76,11 @@ impl Page {
     /// `E2BIG`: it does not fit, or something before it did not.
     #[inline]
     pub fn int<T: Integer>(&mut self, integer: T) -> Result {
-        self.put_bytes(Line::of(integer).as_bytes())
+        if self.overflowed || self.remaining() < integer::ROOM {
+            return self.line(integer);
+        }
+        integer::line(&mut self.bytes, integer);
+        Ok(())
     }
 
     /// Appends all the names, the one of index `current` in brackets, and a newline. An index that is none of theirs
@@ -113,6 +117,7 @@ impl Page {
     /// # Errors
     ///
     /// `E2BIG`: they do not fit, or something before them did not. None of them is appended.
+    #[inline]
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Result {
         if self.overflowed || bytes.len() > self.remaining() {
             self.overflowed = true;
@@ -123,26 +128,31 @@ impl Page {
     }
 
     /// What has been put so far.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Number of bytes put so far.
+    #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Whether nothing has been put.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Number of bytes that still fit.
+    #[inline]
     pub fn remaining(&self) -> usize {
         PAGE_SIZE - self.bytes.len()
     }
 
     /// Empties the page, also of an overflow. Keeps its memory.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.overflowed = false;
@@ -275,14 +285,20 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_that_does_not_fit_is_not_cut() {
+    fn an_integer_is_put_whole_to_the_end_of_the_page() {
         let mut page = Page::new();
-        page.put_bytes(&[b'x'; PAGE_SIZE - 4]).unwrap();
-        assert_eq!(page.int(1234), Err(Errno::E2BIG));
-        assert_eq!((page.len(), page.int(1)), (PAGE_SIZE - 4, Err(Errno::E2BIG)));
-        page.clear();
-        page.put_bytes(&[b'x'; PAGE_SIZE - 4]).unwrap();
-        assert_eq!((page.int(-12), page.len()), (Ok(()), PAGE_SIZE));
+        for room in 0..100 {
+            for (integer, text) in [(1, "1\n"), (-12_345, "-12345\n"), (i128::MIN, &format!("{}\n", i128::MIN))] {
+                page.clear();
+                page.put_bytes(&vec![b'x'; PAGE_SIZE - room]).unwrap();
+                let memory = page.as_bytes().as_ptr();
+                let put = page.int(integer);
+                assert_eq!(put, if text.len() <= room { Ok(()) } else { Err(Errno::E2BIG) });
+                assert_eq!(put.is_ok(), page.as_bytes().ends_with(text.as_bytes()));
+                assert_eq!(page.int(1).is_ok(), text.len() + 2 <= room);
+                assert_eq!(page.as_bytes().as_ptr(), memory);
+            }
+        }
     }
 
     /// As `line` shows it, which the standard library formats.
