@@ -136,7 +136,7 @@ impl OpenFile {
 
     /// How many changes of the attribute were behind it when this file last began to read it, or `None` if it never
     /// has: see [`Seen`]. A read that continues a pass sees what the pass saw. Takes no lock.
-    pub fn seen(&self) -> Option<u32> {
+    pub fn seen(&self) -> Option<u64> {
         self.seen.get()
     }
 

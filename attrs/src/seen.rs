@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// that never has.
 ///
 /// It belongs to an [`OpenFile`](crate::OpenFile), which hands it to its [`Target`](crate::Target). Whoever polls
-/// compares [`get`](Self::get) with the count of today: if they differ, there is something to read. The count may
-/// wrap round.
+/// compares [`get`](Self::get) with the count of today: if they differ, there is something to read. A count of `u64::MAX`
+/// is taken for never.
 ///
 /// A change is made first and counted then. The target latches the count *before* it runs the callback: what changes
 /// while the callback runs makes the two differ, perhaps once too often, if the callback has seen the change already.
@@ -36,18 +36,18 @@ impl Seen {
 
     /// Notes that the attribute is about to be read, with `count` changes behind it.
     #[inline]
-    pub fn latch(&self, count: u32) {
+    pub fn latch(&self, count: u64) {
         // Release: pairs with the load in `get`. Who finds this count finds the attribute's at this one or a later,
         // not at one before, which would look like a change.
-        self.0.store(u64::from(count), Ordering::Release);
+        self.0.store(count, Ordering::Release);
     }
 
     /// The count that was latched last, or `None` if none was.
     #[inline]
-    pub fn get(&self) -> Option<u32> {
+    pub fn get(&self) -> Option<u64> {
         // Acquire: pairs with the store in `latch`: the attribute's count, read after this, is not older than the one
         // found here.
-        u32::try_from(self.0.load(Ordering::Acquire)).ok()
+        Some(self.0.load(Ordering::Acquire)).filter(|count| *count != NEVER)
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     fn never_is_no_count() {
         let seen = Seen::default();
         assert_eq!((seen.get(), format!("{seen:?}")), (None, "Seen(None)".into()));
-        for count in [u32::MAX, 0, 1] {
+        for count in [u64::MAX - 1, 0, 1] {
             seen.latch(count);
             assert_eq!(seen.get(), Some(count));
         }

@@ -3,43 +3,85 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use enodev_attrs::{Attribute, DefineError, Mode, Name, Owner, Page, Result as AttrResult};
-use enodev_handles::{Erased, Exclusive as Locked, Shape};
+use enodev_attrs::{Attribute, DefineError, Group, Mode, Owner, Page, Result as AttrResult, Value, Visibility};
+use enodev_handles::{Erased, Shape};
 
-use crate::attribute::AnyAttribute;
 use crate::context::Context;
 use crate::handle::TypeHandle;
-use crate::payload::{Form, Guarded, Payload, PayloadRef, Views, exclusive_view, shared_view};
+use crate::payload::{Form, Locked, Payload, PayloadRef, Views, exclusive_view, see, shared_view};
+use crate::plain::AnyPlain;
 
 /// Payloads that several threads are inside of at once: callbacks get `&T`.
+///
+/// A [`Group`] may name a trait in `T`'s place: it fits all objects whose types publish them as one ([`DeviceType::view`]).
 #[derive(Debug)]
-pub struct Shared<T>(PhantomData<fn() -> T>);
+pub struct Shared<T: ?Sized>(PhantomData<fn(&T)>);
 
 /// Payloads that one thread is inside of at a time: callbacks get `&mut T`.
+///
+/// A [`Group`] may name a trait in `T`'s place, as with [`Shared`].
 #[derive(Debug)]
-pub struct Exclusive<T>(PhantomData<fn() -> T>);
+pub struct Exclusive<T: ?Sized>(PhantomData<fn(&T)>);
+
+/// Any object, plain directories included: callbacks learn which one it is and do not get at its payload.
+#[derive(Debug)]
+pub struct AnyObject(());
+
+/// What the callbacks of a [`Group`] are given: [`Shared`], [`Exclusive`] or [`AnyObject`].
+pub trait Lending: private::Lend + 'static {}
 
 /// How the payloads of a type are entered: [`Shared`] or [`Exclusive`].
 ///
 /// `O::Value` is the payload itself.
-pub trait Sharing: private::Sealed + 'static {}
+pub trait Sharing: Lending + private::Sealed {}
 
 pub(crate) mod private {
     use super::{Form, Payload, PayloadRef, Views};
     use crate::context::Context;
+    use crate::handle::KobjectHandle;
     use enodev_attrs::Owner;
 
-    pub trait Sealed: Owner {
+    pub trait Lend: Owner {
+        /// Whether the callbacks need an exclusive payload's lock.
+        const LOCKS: bool;
+        /// Whether `lend` will not fail.
+        fn fits(payload: &Payload) -> bool;
+        fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Self::Ref<'a>>;
+        fn object(owner: &Self::Ref<'_>) -> KobjectHandle;
+    }
+
+    pub trait Sealed: Lend {
         type Value: 'static;
         fn form(views: Views) -> Form;
         /// None where the form is not one that `form` has made.
         fn wrap(value: Self::Value, form: &Form) -> Option<Payload>;
-        fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Self::Ref<'a>>;
     }
 }
 
-impl<T: Send + Sync + 'static> Owner for Shared<T> {
+impl<T: ?Sized + Send + Sync + 'static> Owner for Shared<T> {
     type Ref<'a> = Context<'a, &'a T>;
+}
+
+impl<T: ?Sized + Send + Sync + 'static> Lending for Shared<T> {}
+
+impl<T: ?Sized + Send + Sync + 'static> private::Lend for Shared<T> {
+    const LOCKS: bool = false;
+
+    fn fits(payload: &Payload) -> bool {
+        payload.shared::<T>().is_some()
+    }
+
+    #[inline]
+    fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a T>> {
+        let Context { payload: PayloadRef::Shared(payload), store, object } = context else {
+            return None;
+        };
+        Some(Context { payload: see(payload)?, store, object })
+    }
+
+    fn object(owner: &Self::Ref<'_>) -> KobjectHandle {
+        owner.object
+    }
 }
 
 impl<T: Send + Sync + 'static> Sharing for Shared<T> {}
@@ -55,17 +97,31 @@ impl<T: Send + Sync + 'static> private::Sealed for Shared<T> {
         let Form::Shared(shape) = form else { return None };
         Erased::new(shape, value).ok().map(Payload::Shared)
     }
-
-    fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a T>> {
-        let Context { payload: PayloadRef::Shared(payload), store, object } = context else {
-            return None;
-        };
-        Some(Context { payload: payload.get()?, store, object })
-    }
 }
 
-impl<T: Send + 'static> Owner for Exclusive<T> {
+impl<T: ?Sized + Send + 'static> Owner for Exclusive<T> {
     type Ref<'a> = Context<'a, &'a mut T>;
+}
+
+impl<T: ?Sized + Send + 'static> Lending for Exclusive<T> {}
+
+impl<T: ?Sized + Send + 'static> private::Lend for Exclusive<T> {
+    const LOCKS: bool = true;
+
+    fn fits(payload: &Payload) -> bool {
+        payload.locked().is_some_and(Locked::is_seen_as::<T>)
+    }
+
+    fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a mut T>> {
+        let Context { payload: PayloadRef::Exclusive(payload), store, object } = context else {
+            return None;
+        };
+        Some(Context { payload: payload.see()?, store, object })
+    }
+
+    fn object(owner: &Self::Ref<'_>) -> KobjectHandle {
+        owner.object
+    }
 }
 
 impl<T: Send + 'static> Sharing for Exclusive<T> {}
@@ -79,15 +135,29 @@ impl<T: Send + 'static> private::Sealed for Exclusive<T> {
 
     fn wrap(value: T, form: &Form) -> Option<Payload> {
         let Form::Exclusive(views) = form else { return None };
-        let guarded = Guarded::new(Box::new(value), Arc::clone(views));
-        Some(Payload::Exclusive(Box::new((Locked::new(guarded), TypeId::of::<T>()))))
+        Some(Payload::Exclusive(Box::new(Locked::new(value, views))))
+    }
+}
+
+impl Owner for AnyObject {
+    type Ref<'a> = Context<'a, ()>;
+}
+
+impl Lending for AnyObject {}
+
+impl private::Lend for AnyObject {
+    const LOCKS: bool = false;
+
+    fn fits(_: &Payload) -> bool {
+        true
     }
 
-    fn lend<'a>(context: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, &'a mut T>> {
-        let Context { payload: PayloadRef::Exclusive(payload), store, object } = context else {
-            return None;
-        };
-        Some(Context { payload: payload.downcast_mut()?, store, object })
+    fn lend<'a>(Context { store, object, .. }: Context<'a, PayloadRef<'a>>) -> Option<Context<'a, ()>> {
+        Some(Context { payload: (), store, object })
+    }
+
+    fn object(owner: &Self::Ref<'_>) -> KobjectHandle {
+        owner.object
     }
 }
 
@@ -111,8 +181,11 @@ impl<T: Send + 'static> private::Sealed for Exclusive<T> {
 pub struct DeviceType<O: Sharing> {
     pub(crate) name: String,
     pub(crate) views: Vec<(TypeId, Box<dyn Any + Send + Sync>)>,
-    pub(crate) attributes: Vec<Attribute<O>>,
-    pub(crate) error: Option<DefineError>,
+    /// Beside the object's children; then those that the driver has made groups of.
+    pub(crate) own: Group<O>,
+    pub(crate) groups: Vec<Group<O>>,
+    /// Those of `own` whose values the store keeps, by their places.
+    pub(crate) plain: Vec<(usize, Arc<dyn AnyPlain>)>,
 }
 
 impl DeviceType<Shared<()>> {
@@ -148,7 +221,7 @@ impl<T: Send + 'static> DeviceType<Exclusive<T>> {
 /// Attributes. What is wrong with one is told by [`Store::define`](crate::Store::define).
 impl<O: Sharing> DeviceType<O> {
     fn new(name: &str, views: Vec<(TypeId, Box<dyn Any + Send + Sync>)>) -> Self {
-        Self { name: name.into(), views, attributes: Vec::new(), error: None }
+        Self { name: name.into(), views, own: Group::new(), groups: Vec::new(), plain: Vec::new() }
     }
 
     /// Adds a text attribute that can be read: see [`Attribute::ro`].
@@ -156,7 +229,7 @@ impl<O: Sharing> DeviceType<O> {
     where
         S: Fn(O::Ref<'_>, &mut Page) -> AttrResult + Send + Sync + 'static,
     {
-        self.attribute(Attribute::ro(name, show))
+        Self { own: self.own.ro(name, show), ..self }
     }
 
     /// Adds a text attribute that can be written: see [`Attribute::wo`].
@@ -164,7 +237,7 @@ impl<O: Sharing> DeviceType<O> {
     where
         T: Fn(O::Ref<'_>, &[u8]) -> AttrResult + Send + Sync + 'static,
     {
-        self.attribute(Attribute::wo(name, store))
+        Self { own: self.own.wo(name, store), ..self }
     }
 
     /// Adds a text attribute that can be read and written: see [`Attribute::rw`].
@@ -173,7 +246,7 @@ impl<O: Sharing> DeviceType<O> {
         S: Fn(O::Ref<'_>, &mut Page) -> AttrResult + Send + Sync + 'static,
         T: Fn(O::Ref<'_>, &[u8]) -> AttrResult + Send + Sync + 'static,
     {
-        self.attribute(Attribute::rw(name, show, store))
+        Self { own: self.own.rw(name, show, store), ..self }
     }
 
     /// Adds a binary attribute that can be read: see [`Attribute::bin_ro`].
@@ -181,7 +254,7 @@ impl<O: Sharing> DeviceType<O> {
     where
         R: Fn(O::Ref<'_>, u64, &mut [u8]) -> AttrResult<usize> + Send + Sync + 'static,
     {
-        self.attribute(Attribute::bin_ro(name, size, read_at))
+        Self { own: self.own.bin_ro(name, size, read_at), ..self }
     }
 
     /// Adds a binary attribute that can be written: see [`Attribute::bin_wo`].
@@ -189,7 +262,7 @@ impl<O: Sharing> DeviceType<O> {
     where
         W: Fn(O::Ref<'_>, u64, &[u8]) -> AttrResult<usize> + Send + Sync + 'static,
     {
-        self.attribute(Attribute::bin_wo(name, size, write_at))
+        Self { own: self.own.bin_wo(name, size, write_at), ..self }
     }
 
     /// Adds a binary attribute that can be read and written: see [`Attribute::bin_rw`].
@@ -198,24 +271,47 @@ impl<O: Sharing> DeviceType<O> {
         R: Fn(O::Ref<'_>, u64, &mut [u8]) -> AttrResult<usize> + Send + Sync + 'static,
         W: Fn(O::Ref<'_>, u64, &[u8]) -> AttrResult<usize> + Send + Sync + 'static,
     {
-        self.attribute(Attribute::bin_rw(name, size, read_at, write_at))
+        Self { own: self.own.bin_rw(name, size, read_at, write_at), ..self }
     }
 
     /// Adds any attribute.
-    pub fn attribute(mut self, attribute: Result<Attribute<O>, DefineError>) -> Self {
-        match attribute {
-            Ok(attribute) => self.attributes.push(attribute),
-            Err(error) => self.error = self.error.or(Some(error)),
+    pub fn attribute(self, attribute: AttrResult<Attribute<O>, DefineError>) -> Self {
+        Self { own: self.own.attribute(attribute), ..self }
+    }
+
+    /// Adds an attribute whose value the store keeps: a number, a boolean, one of [`choices!`](crate::choices) or an array of such. It
+    /// is shown and stored as text like any other; as a value it is read and written through [`Store::plain`], without entering the
+    /// object. Objects begin with `initial`.
+    ///
+    /// Each object that has been asked for its value takes a few bytes. The mode is [`Mode::RW`], unless another is given.
+    ///
+    /// [`Store::plain`]: crate::Store::plain
+    pub fn plain<T: Value + Send + Sync>(mut self, name: &str, initial: T) -> Self {
+        let (attribute, plain) = crate::plain::attribute(name, initial);
+        if attribute.is_ok() {
+            self.plain.push((self.own.attributes().len(), plain));
         }
-        self
+        self.attribute(attribute)
     }
 
     /// Gives the attribute that was added last another mode: see [`Attribute::with_mode`].
-    pub fn mode(mut self, mode: Mode) -> Self {
-        match self.attributes.pop() {
-            Some(attribute) => self.attribute(attribute.with_mode(mode)),
-            None => self.attribute(Err(DefineError::NoAttribute(mode))),
-        }
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { own: self.own.mode(mode), ..self }
+    }
+
+    /// Adds a group of attributes that all objects of the type have from the start, as far as the group's callbacks show them
+    /// for one: a directory, if the group has a name. See [`Group`].
+    pub fn group(mut self, group: Group<O>) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Decides for each object which of the attributes that are in no group are there: see [`Group::is_visible`].
+    pub fn is_visible<V>(self, decide: V) -> Self
+    where
+        V: Fn(O::Ref<'_>, &Attribute<O>) -> Visibility + Send + Sync + 'static,
+    {
+        Self { own: self.own.is_visible(decide), ..self }
     }
 }
 
@@ -223,7 +319,7 @@ impl<O: Sharing> fmt::Debug for DeviceType<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceType")
             .field("name", &self.name)
-            .field("attributes", &self.attributes.len())
+            .field("attributes", &self.own.attributes().len())
             .finish_non_exhaustive()
     }
 }
@@ -271,24 +367,4 @@ impl<O> fmt::Debug for Type<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.handle.fmt(f)
     }
-}
-
-/// What the store keeps of a type.
-#[derive(Debug)]
-pub(crate) struct TypeMeta {
-    pub(crate) name: String,
-    pub(crate) attributes: std::collections::BTreeMap<Name, crate::handle::AttrHandle>,
-}
-
-/// What the driver gave of a type.
-#[derive(Debug)]
-pub(crate) struct TypeCode {
-    pub(crate) form: Form,
-}
-
-/// What the driver gave of an attribute.
-pub(crate) struct AttrCode {
-    /// The type that the attribute is one of.
-    pub(crate) ty: TypeHandle,
-    pub(crate) code: Box<dyn AnyAttribute>,
 }

@@ -1,13 +1,14 @@
-use enodev_attrs::{Errno, Result as AttrResult};
-use enodev_handles::{Active, ActiveMut};
+use enodev_attrs::{Errno, Result as AttrResult, Seen};
+use enodev_handles::{Active, ActiveMut, Label};
 
-use crate::attribute::AnyAttribute;
+use crate::attribute::{AnyAttribute, AttrCode};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
-use crate::payload::{Guarded, Payload, PayloadRef};
+use crate::payload::{Body, Guarded, Payload, PayloadRef};
+use crate::pending;
+use crate::presence::Of;
 use crate::store::Store;
-use crate::unregister::take_unfinished;
 
 /// Entering. A guard is for one operation; while it lives, a removal of the object waits.
 impl Store {
@@ -21,7 +22,7 @@ impl Store {
     #[inline]
     pub fn enter<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<Active<'_, U>> {
         let active = self.tree.nodes.enter(object.kobject())?;
-        active.try_map(Payload::shared).map_err(|_| Error::WrongType)
+        active.try_map(|body| body.payload.shared()).map_err(|_| Error::WrongType)
     }
 
     /// Enters an object whose payload is exclusive, as a `U`; waits while another thread is inside.
@@ -38,8 +39,15 @@ impl Store {
     }
 
     /// Enters an exclusive payload, whatever its type.
-    fn lock(&self, object: KobjectHandle) -> Result<ActiveMut<'_, Guarded>> {
-        let exclusive = || self.tree.nodes.enter(object)?.try_map(Payload::exclusive).map_err(|_| Error::WrongType);
+    pub(crate) fn lock(&self, object: KobjectHandle) -> Result<ActiveMut<'_, Guarded>> {
+        self.lock_labelled(object, Label::NONE)
+    }
+
+    fn lock_labelled(&self, object: KobjectHandle, label: Label) -> Result<ActiveMut<'_, Guarded>> {
+        let exclusive = || {
+            let body = self.tree.nodes.enter_labelled(object, label)?;
+            body.try_map(|body| Some(&body.payload.locked()?.guarded)).map_err(|_| Error::WrongType)
+        };
         let mut lock = match exclusive()?.try_lock() {
             Ok(payload) => return Ok(payload),
             Err(contended) => contended.lock(),
@@ -52,47 +60,118 @@ impl Store {
         exclusive()?.lock_with(lock).map_err(|_| Error::WrongType)
     }
 
-    /// Enters an object and one of its attributes, both or none, and runs the attribute's code. Says so where that has begun a
-    /// removal which could not be finished as it returned.
+    /// Enters an object for one of its attributes, and the attribute, both or none, and runs the attribute's code. Says so where that
+    /// has begun a removal which could not be finished as it returned.
+    #[inline]
     pub(crate) fn visit<R>(
         &self,
-        object: KobjectHandle,
-        attr: AttrHandle,
+        at: Visited<'_>,
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
-        let answer = self.call(object, attr, run);
-        take_unfinished()?;
+        let answer = self.call(at, run);
+        pending::settle()?;
         answer
     }
 
     fn call<R>(
         &self,
-        object: KobjectHandle,
-        attr: AttrHandle,
+        at: Visited<'_>,
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
-        let context = |payload| Context { payload, store: self, object };
-        let owner = self.tree.nodes.enter(object)?;
-        if matches!(*owner, Payload::Exclusive(..)) {
-            drop(owner);
-            let mut payload = self.lock(object)?;
-            let attr = self.attrs.enter(attr)?;
-            if attr.ty != payload.ty() {
-                return Err(Errno::EINVAL);
+        let object = at.object;
+        let attr = self.attrs.enter(at.attr)?;
+        let body = self.tree.nodes.enter_labelled(object, attr.label)?;
+        self.admit(&at, &attr, &body)?;
+        let payload = match &body.payload {
+            Payload::Shared(value) => PayloadRef::Shared(value),
+            Payload::Exclusive(_) if attr.locks => {
+                let label = attr.label;
+                drop((body, attr));
+                return self.call_locked(at, label, run);
             }
-            return run(&*attr.code, context(PayloadRef::Exclusive(&mut *payload.value)));
+            _ => PayloadRef::None,
+        };
+        run(&*attr.code, Context { payload, store: self, object })
+    }
+
+    /// As `call`, with the payload's lock, for which nobody waits while inside anything.
+    fn call_locked<R>(
+        &self,
+        at: Visited<'_>,
+        label: Label,
+        run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
+    ) -> AttrResult<R> {
+        let mut guarded = self.lock_labelled(at.object, label)?;
+        let attr = self.attrs.enter(at.attr)?;
+        // While this waited, the attribute may have been taken away.
+        let body = self.tree.nodes.enter(at.object)?;
+        self.admit(&at, &attr, &body)?;
+        drop(body);
+        let payload = PayloadRef::Exclusive(&mut guarded);
+        run(&*attr.code, Context { payload, store: self, object: at.object })
+    }
+
+    /// Whether the object shows the attribute, and still does so for a file that was opened before. The caller is inside the
+    /// object under the attribute's label: who takes the attribute away either waits for the caller or is seen here. Of a file that reads,
+    /// the changes until now count as seen: those that the callback does not see any more come after this.
+    #[inline]
+    fn admit(&self, at: &Visited<'_>, attr: &AttrCode, body: &Body) -> AttrResult {
+        let known = body.state.get();
+        let is_own = attr.ty == body.payload.ty();
+        if known.is_changed() {
+            self.admit_changed(at, attr, is_own)?;
+        } else if !is_own {
+            return Err(self.not_shown(attr));
         }
-        let attr = self.attrs.enter(attr)?;
-        match &*owner {
-            Payload::Shared(value) if attr.ty == owner.ty() => run(&*attr.code, context(PayloadRef::Shared(value))),
-            _ => Err(Errno::EINVAL),
+        if let Some(seen) = at.seen {
+            seen.latch(known.events());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn admit_changed(&self, at: &Visited<'_>, attr: &AttrCode, is_own: bool) -> AttrResult {
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, at.object)?;
+        let of = Of { attr: at.attr, group: attr.group, is_own, mode: enodev_attrs::Mode::empty() };
+        let shown = node.more().and_then(|more| more.presence.read().of(of));
+        match shown {
+            Some(shown) if at.opened.is_none_or(|opened| shown.since <= opened) => Ok(()),
+            None if !is_own => Err(self.not_shown(attr)),
+            _ => Err(Errno::ENODEV),
         }
     }
 
-    /// Whether an object and an attribute can both be entered.
-    pub(crate) fn alive(&self, object: KobjectHandle, attr: AttrHandle) -> AttrResult {
-        let _owner = self.tree.nodes.enter(object)?;
-        let _attr = self.attrs.enter(attr)?;
-        Ok(())
+    /// What to say of an attribute that an object of another type does not show.
+    #[cold]
+    fn not_shown(&self, attr: &AttrCode) -> Errno {
+        if attr.ty == self.untyped { Errno::ENODEV } else { Errno::EINVAL }
     }
+
+    /// Whether an attribute of an object can be entered.
+    pub(crate) fn alive(&self, at: Visited<'_>) -> AttrResult {
+        let attr = self.attrs.enter(at.attr)?;
+        let body = self.tree.nodes.enter_labelled(at.object, attr.label)?;
+        self.admit(&at, &attr, &body)
+    }
+
+    /// Runs our own code inside an attribute of an object.
+    pub(crate) fn within(&self, object: KobjectHandle, attr: AttrHandle, run: impl FnOnce() -> AttrResult) -> AttrResult {
+        let at = Visited { object, attr, opened: None, seen: None };
+        let attr = self.attrs.enter(attr)?;
+        let body = self.tree.nodes.enter_labelled(object, attr.label)?;
+        self.admit(&at, &attr, &body)?;
+        run()
+    }
+}
+
+/// An attribute of an object that is to be entered.
+#[derive(Clone, Copy)]
+pub(crate) struct Visited<'a> {
+    pub(crate) object: KobjectHandle,
+    pub(crate) attr: AttrHandle,
+    /// When the file was opened through which it is, in the object's own time.
+    pub(crate) opened: Option<u64>,
+    /// What is told how many changes there have been.
+    pub(crate) seen: Option<&'a Seen>,
 }

@@ -2,8 +2,10 @@ use std::io::SeekFrom;
 
 use enodev_attrs::{Access, Errno, OpenFile, Page, Result as AttrResult, Seen, Target};
 
+use crate::enter::Visited;
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
+use crate::presence::Shown;
 use crate::store::Store;
 
 /// An open attribute of an object. It refers to nothing: it keeps nothing alive and delays no removal.
@@ -15,12 +17,31 @@ use crate::store::Store;
 pub struct File {
     object: KobjectHandle,
     attr: AttrHandle,
+    /// When it was opened, in the object's own time.
+    opened: u64,
     is_binary: bool,
     size: u64,
     state: OpenFile,
 }
 
 impl File {
+    fn at(&self) -> Visited<'_> {
+        Visited { object: self.object, attr: self.attr, opened: Some(self.opened), seen: None }
+    }
+
+    pub(crate) fn alive(&self, store: &Store) -> AttrResult {
+        store.alive(self.at())
+    }
+
+    pub(crate) fn seen(&self) -> Option<u64> {
+        self.state.seen()
+    }
+
+    /// Whether the object shows the attribute as it did when this was opened.
+    pub(crate) fn is_shown_by(&self, shown: Option<Shown>) -> bool {
+        shown.is_some_and(|shown| shown.since <= self.opened)
+    }
+
     /// The object.
     pub fn object(&self) -> KobjectHandle {
         self.object
@@ -86,23 +107,27 @@ struct At<'a> {
 
 impl Target for At<'_> {
     fn alive(&self) -> AttrResult {
-        self.store.alive(self.file.object, self.file.attr)
+        self.file.alive(self.store)
     }
 
-    fn show(&self, page: &mut Page, _: &Seen) -> AttrResult {
-        self.store.visit(self.file.object, self.file.attr, |code, owner| code.show(owner, page))
+    #[inline]
+    fn show(&self, page: &mut Page, seen: &Seen) -> AttrResult {
+        let at = Visited { seen: Some(seen), ..self.file.at() };
+        self.store.visit(at, |code, owner| code.show(owner, page))
     }
 
     fn store(&self, data: &[u8]) -> AttrResult {
-        self.store.visit(self.file.object, self.file.attr, |code, owner| code.store(owner, data))
+        self.store.visit(self.file.at(), |code, owner| code.store(owner, data))
     }
 
-    fn read_at(&self, offset: u64, buf: &mut [u8], _: &Seen) -> AttrResult<usize> {
-        self.store.visit(self.file.object, self.file.attr, |code, owner| code.read_at(owner, offset, buf))
+    #[inline]
+    fn read_at(&self, offset: u64, buf: &mut [u8], seen: &Seen) -> AttrResult<usize> {
+        let at = Visited { seen: Some(seen), ..self.file.at() };
+        self.store.visit(at, |code, owner| code.read_at(owner, offset, buf))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> AttrResult<usize> {
-        self.store.visit(self.file.object, self.file.attr, |code, owner| code.write_at(owner, offset, data))
+        self.store.visit(self.file.at(), |code, owner| code.write_at(owner, offset, data))
     }
 
     fn is_binary(&self) -> bool {
@@ -116,42 +141,49 @@ impl Target for At<'_> {
 
 /// Attributes.
 impl Store {
-    /// The attribute of an object that has this name.
+    /// The attribute that an object shows under this name; one of a group that is a directory as `group/name`.
     ///
     /// # Errors
     ///
     /// `ENODEV`; [`Error::NotFound`].
     pub fn attribute(&self, object: impl AsKobject, name: &str) -> Result<AttrHandle> {
         let pin = self.tree.domain.pin();
-        let ty = self.tree.nodes.get(&pin, object.kobject())?.ty.ok_or(Error::NotFound)?;
-        self.types.get(&pin, ty)?.attributes.get(name).copied().ok_or(Error::NotFound)
+        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        Ok(self.find(&pin, node, name)?.0)
     }
 
-    /// Opens an attribute of an object.
+    /// Opens an attribute of an object; one of a group that is a directory as `group/name`.
     ///
     /// # Errors
     ///
-    /// `ENODEV`; [`Error::NotFound`]; `EACCES` where the mode or the callbacks do not allow the access, also for root; `EINVAL`
-    /// where the access is empty.
+    /// `ENODEV`; [`Error::NotFound`]; `EACCES` where the mode that the object shows it with or the callbacks do not allow the access, also
+    /// for root; `EINVAL` where the access is empty.
     pub fn open(&self, object: impl AsKobject, name: &str, access: Access) -> Result<File> {
         let object = object.kobject();
-        let attr = self.attribute(object, name)?;
         let pin = self.tree.domain.pin();
-        let meta = self.attrs.get(&pin, attr)?;
-        let state = OpenFile::new(meta.mode, access, meta.has_read, meta.has_write)?;
-        Ok(File { object, attr, is_binary: meta.is_binary, size: meta.size, state })
+        let node = self.tree.nodes.get(&pin, object)?;
+        // Before the look at what is shown: what is taken away and shown again after it gives a new time.
+        let opened = node.more().map_or(0, |more| more.presence.read().now());
+        let (attr, shown) = self.find(&pin, node, name)?;
+        let meta = self.attr_meta(&pin, attr)?;
+        let state = OpenFile::new(shown.mode, access, meta.has_read, meta.has_write)?;
+        if access.contains(Access::READ) {
+            self.tree.nodes.enter(object)?.state.set_watched();
+        }
+        Ok(File { object, attr, opened: opened.max(shown.since), is_binary: meta.is_binary, size: meta.size, state })
     }
 
     /// Shows an attribute that is held by its handle.
     ///
     /// # Errors
     ///
-    /// `ENODEV`; `EINVAL` where it is not an attribute of the object's type; `EIO` where it cannot be read or panics; `EDEADLK` as
-    /// [`File::read`]; what the callback returns. The page is then empty. The mode is not asked: it counts where a file is
-    /// opened.
+    /// `ENODEV`, also where the object does not show the attribute; `EINVAL` where it is of another type than the object; `EIO` where it
+    /// cannot be read or panics; `EDEADLK` as [`File::read`]; what the callback returns. The page is then empty. The mode is not asked: it
+    /// counts where a file is opened.
     pub fn show(&self, object: impl AsKobject, attr: AttrHandle, page: &mut Page) -> AttrResult {
         page.clear();
-        self.visit(object.kobject(), attr, |code, owner| code.show(owner, page))
+        let at = Visited { object: object.kobject(), attr, opened: None, seen: None };
+        self.visit(at, |code, owner| code.show(owner, page))
     }
 
     /// Reads an attribute from beginning to end: text with one `show`, a binary one page by page until a read gives nothing.

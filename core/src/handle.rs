@@ -25,8 +25,10 @@ pub mod kind {
         Device
         /// What devices of one type have in common.
         Type
-        /// An attribute of a type.
+        /// An attribute of a group.
         Attr
+        /// Attributes that objects get and lose together.
+        Group
     }
 }
 
@@ -36,8 +38,10 @@ pub type KobjectHandle = Handle<kind::Kobject>;
 pub type DeviceHandle = Handle<kind::Device>;
 /// Names a type.
 pub type TypeHandle = Handle<kind::Type>;
-/// Names an attribute of a type. On an object it is addressed as (object, attribute).
+/// Names an attribute as it was defined. On an object it is addressed as (object, attribute).
 pub type AttrHandle = Handle<kind::Attr>;
+/// Names a group of attributes as it was defined. On an object it is addressed as (object, group).
+pub type GroupHandle = Handle<kind::Group>;
 
 /// A handle of something that has a place in the tree.
 pub trait AsKobject: Copy {

@@ -15,23 +15,36 @@ mod enter;
 mod attribute;
 mod file;
 mod lookup;
+mod group;
+mod attach;
+mod revoke;
+mod pending;
+mod presence;
+mod events;
+mod plain;
 
 mod node;
 mod entries;
 mod moves;
 mod payload;
+mod state;
 
 pub use context::Context;
-pub use device_type::{DeviceType, Exclusive, Shared, Sharing, Type};
+pub use device_type::{AnyObject, DeviceType, Exclusive, Lending, Shared, Sharing, Type};
 pub use error::{Error, Result};
+pub use events::{Changed, Event};
 pub use file::File;
-pub use handle::{AsKobject, AttrHandle, DeviceHandle, KobjectHandle, TypeHandle, kind};
+pub use handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, TypeHandle, kind};
 pub use lookup::{Entry, EntryKind};
+pub use plain::PlainAttr;
 pub use store::Store;
 pub use unregister::Removal;
 
 #[doc(inline)]
-pub use enodev_attrs::{Access, Attribute, DefineError, Errno, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page};
+pub use enodev_attrs::{
+    Access, Attribute, DefineError, Errno, Group, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page, Plain, Value, Visibility,
+    choices, parse,
+};
 #[doc(inline)]
 pub use enodev_handles::{
     Active, ActiveMut, CloseError, Closed, Deadlock, DomainError, Exclusion, ExclusionGuard, Gate, Handle, Kind, Label,

@@ -1,12 +1,17 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use enodev_attrs::{Errno, Mode, Name};
 use enodev_handles::Pin;
 
+use crate::attribute::AttrMeta;
 use crate::entries::Child;
 use crate::error::{Error, Result};
-use crate::handle::{AsKobject, AttrHandle, DeviceHandle, KobjectHandle, device};
+use crate::file::File;
+use crate::group::{GroupMeta, TypeMeta};
+use crate::handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, device};
 use crate::node::{Node, Place};
+use crate::presence::{Of, Shown};
 use crate::store::Store;
 
 /// What a directory holds under one name.
@@ -35,6 +40,8 @@ pub enum EntryKind {
         /// Its size in bytes as `stat` tells it.
         size: u64,
     },
+    /// The directory of a group of attributes of the object: see [`Store::list_group`].
+    Group(GroupHandle),
 }
 
 /// Finding. None of these waits or runs foreign code; what they return was so at some moment of the call.
@@ -44,7 +51,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`]; `ENOTDIR` where the path goes through, or ends at, an attribute.
+    /// [`Error::NotFound`]; `ENOTDIR` where the path goes through, or ends at, an attribute; `EISDIR` where it goes into the directory of a
+    /// group, which is no object's.
     pub fn lookup(&self, path: &str) -> Result<KobjectHandle> {
         self.tree.settled(|pin| {
             let mut names = path.split('/').filter(|name| !matches!(*name, "" | "."));
@@ -61,7 +69,8 @@ impl Store {
         match node.child(name) {
             Some(Child::Object(found) | Child::Link(found)) if self.tree.nodes.contains(found) => Ok(found),
             Some(_) => Err(Error::NotFound),
-            None if self.attribute(object, name).is_ok() => Err(Errno::ENOTDIR.into()),
+            None if self.find(pin, node, name).is_ok() => Err(Errno::ENOTDIR.into()),
+            None if self.attributes(pin, node).iter().any(|entry| *entry.name == *name) => Err(Errno::EISDIR.into()),
             None => Err(Error::NotFound),
         }
     }
@@ -99,16 +108,116 @@ impl Store {
         Ok(list)
     }
 
+    /// What the directory of a group on an object holds: its attributes, by name.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`; [`Error::NotFound`] where the object does not show the group, or it has no directory.
+    pub fn list_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Vec<Entry>> {
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let meta = self.groups.get(&pin, group)?;
+        if meta.name.is_none() || !self.shows(node, group, meta) {
+            return Err(Error::NotFound);
+        }
+        let mut list = Vec::new();
+        self.list_attrs(&pin, node, &meta.attrs, &mut list);
+        Ok(list)
+    }
+
+    /// The attributes beside the object's children, and the directories of its groups.
     fn attributes(&self, pin: &Pin<'_>, node: &Node) -> Vec<Entry> {
-        let Some(ty) = node.ty.and_then(|ty| self.types.get(pin, ty).ok()) else {
-            return Vec::new();
-        };
-        let entry = |(name, handle): (&Name, &AttrHandle)| {
-            let meta = self.attrs.get(pin, *handle).ok()?;
-            let kind = EntryKind::Attribute { handle: *handle, mode: meta.mode, size: meta.size };
+        let mut list = Vec::new();
+        if let Some(ty) = self.type_of(pin, node) {
+            self.list_attrs(pin, node, &ty.own, &mut list);
+            let groups = ty.dirs.values().filter_map(|group| Some((*group, self.groups.get(pin, *group).ok()?)));
+            list.extend(groups.filter_map(|(group, meta)| self.group_entry(node, group, meta)));
+        }
+        for group in node.more().map_or_else(Vec::new, |more| more.presence.read().added().collect()) {
+            let Ok(meta) = self.groups.get(pin, group) else { continue };
+            match self.group_entry(node, group, meta) {
+                None => self.list_attrs(pin, node, &meta.attrs, &mut list),
+                entry if meta.name.is_some() => list.extend(entry),
+                _ => {}
+            }
+        }
+        list
+    }
+
+    /// `None` for a group without a directory.
+    fn group_entry(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> Option<Entry> {
+        let name = meta.name.clone().filter(|_| self.shows(node, group, meta))?;
+        Some(Entry { name, kind: EntryKind::Group(group) })
+    }
+
+    fn list_attrs(&self, pin: &Pin<'_>, node: &Node, attrs: &BTreeMap<Name, AttrHandle>, list: &mut Vec<Entry>) {
+        let entry = |(name, attr): (&Name, &AttrHandle)| {
+            let (meta, shown) = self.shown(pin, node, *attr)?;
+            let kind = EntryKind::Attribute { handle: *attr, mode: shown.mode, size: meta.size };
             Some(Entry { name: name.clone(), kind })
         };
-        ty.attributes.iter().filter_map(entry).collect()
+        list.extend(attrs.iter().filter_map(entry));
+    }
+
+    fn type_of<'a>(&'a self, pin: &'a Pin<'_>, node: &Node) -> Option<&'a TypeMeta> {
+        node.ty.and_then(|ty| self.types.get(pin, ty).ok())
+    }
+
+    fn shows(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> bool {
+        let is_own = Some(meta.ty) == node.ty;
+        node.more().map_or(is_own, |more| more.presence.read().shows(group, is_own))
+    }
+
+    /// How an object shows an attribute, if it does.
+    fn shown<'a>(&'a self, pin: &'a Pin<'_>, node: &Node, attr: AttrHandle) -> Option<(&'a AttrMeta, Shown)> {
+        let meta = self.attr_meta(pin, attr).ok()?;
+        let group = self.groups.get(pin, meta.group).ok()?;
+        let of = Of { attr, group: meta.group, is_own: Some(group.ty) == node.ty, mode: meta.mode };
+        let as_defined = of.is_own.then_some(Shown { mode: meta.mode, since: 0 });
+        let shown = node.more().map_or(as_defined, |more| more.presence.read().of(of));
+        Some((meta, shown?))
+    }
+
+    /// Whether the object still shows what a file was opened of.
+    pub(crate) fn is_shown(&self, pin: &Pin<'_>, node: &Node, file: &File) -> bool {
+        file.is_shown_by(self.shown(pin, node, file.attribute()).map(|(_, shown)| shown))
+    }
+
+    /// The attribute that an object shows under a name, and how.
+    pub(crate) fn find(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result<(AttrHandle, Shown)> {
+        let attr = self.find_defined(pin, node, name)?;
+        self.shown(pin, node, attr).map(|(_, shown)| (attr, shown)).ok_or(Error::NotFound)
+    }
+
+    /// The attribute that an object has under a name, shown or not.
+    fn find_defined(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result<AttrHandle> {
+        let ty = self.type_of(pin, node);
+        let added = || node.more().map_or_else(Vec::new, |more| more.presence.read().added().collect()).into_iter();
+        let meta = |group| self.groups.get(pin, group).ok();
+        let Some((dir, name)) = name.split_once('/') else {
+            let own = ty.and_then(|ty| ty.own.get(name));
+            let of_group = |meta: &GroupMeta| meta.name.is_none().then(|| meta.attrs.get(name).copied()).flatten();
+            return own.copied().or_else(|| added().filter_map(meta).find_map(of_group)).ok_or(Error::NotFound);
+        };
+        let own = ty.and_then(|ty| meta(*ty.dirs.get(dir)?));
+        let group = own.or_else(|| added().filter_map(meta).find(|meta| meta.name.as_deref() == Some(dir)));
+        group.and_then(|meta| meta.attrs.get(name).copied()).ok_or(Error::NotFound)
+    }
+
+    /// That nothing in the directory has the name, shown or not. The topology lock is held.
+    pub(crate) fn check_free(&self, node: &Node, name: &str) -> Result {
+        let pin = self.tree.domain.pin();
+        if node.child(name).is_some() || self.type_of(&pin, node).is_some_and(|ty| ty.has(name)) {
+            return Err(Error::Exists);
+        }
+        let Some(more) = node.more() else { return Ok(()) };
+        let presence = more.presence.read();
+        let has = |meta: &GroupMeta| match &meta.name {
+            Some(dir) => **dir == *name,
+            None => meta.attrs.contains_key(name),
+        };
+        let is_taken = presence.added().filter_map(|group| self.groups.get(&pin, group).ok()).any(has);
+        if is_taken { Err(Error::Exists) } else { Ok(()) }
     }
 
     /// Where an object is: `/devices/pci0/sda`, or `/` for the root.

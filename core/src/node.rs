@@ -6,13 +6,15 @@ use enodev_attrs::Name;
 use parking_lot::{Mutex, RwLock};
 
 use crate::entries::{Child, Entries, LinkSet};
+use crate::events::Events;
 use crate::handle::{KobjectHandle, TypeHandle};
+use crate::presence::Presence;
 
 /// What the store keeps of an object: readable under a pin, also while the object leaves.
 ///
 /// # Invariants
 ///
-/// - It changes under the store's topology lock only. Its own locks are held for one look-up or one change, and nothing is
+/// - It changes under the store's topology lock only, but for its events. Its own locks are held for one look-up or one change, and nothing is
 ///   waited for under them, but for two directories' entries as an object goes from one to the other.
 /// - A link in the entries of a directory and the pair (directory, name) in `links_here` of its target come and go together.
 ///
@@ -50,6 +52,10 @@ pub(crate) struct More {
     pub(crate) links_here: Mutex<LinkSet>,
     /// Where the object was moved to.
     place: RwLock<Option<Place>>,
+    /// What of its attributes is not as its type says.
+    pub(crate) presence: RwLock<Presence>,
+    /// Changes of its attributes, and who waits for one.
+    pub(crate) events: Mutex<Events>,
 }
 
 impl Node {

@@ -5,14 +5,30 @@ use std::sync::Arc;
 use enodev_handles::{Erased, Exclusive, Shape};
 
 use crate::handle::TypeHandle;
+use crate::state::State;
 
-/// What the driver gave: readable under an active reference only, dropped after the drain.
+/// What can be reached under an active reference only, and is dropped after the drain.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) payload: Payload,
+    pub(crate) state: State,
+}
+
+const _: () = assert!(size_of::<Body>() <= 56, "a body and the word of its slot fill one cache line");
+
+/// What the driver gave.
 pub enum Payload {
     /// A plain directory's.
     None,
     Shared(Erased<Views>),
-    /// And the type of the value, which can be asked for without the lock.
-    Exclusive(Box<(Exclusive<Guarded>, TypeId)>),
+    Exclusive(Box<Locked>),
+}
+
+/// An exclusive payload, and what can be asked of it without its lock.
+pub struct Locked {
+    pub(crate) guarded: Exclusive<Guarded>,
+    pub(crate) value: TypeId,
+    views: Arc<Views>,
 }
 
 /// What the lock of an exclusive payload guards.
@@ -24,8 +40,21 @@ pub struct Guarded {
 /// A payload lent to a callback.
 #[derive(Debug)]
 pub enum PayloadRef<'a> {
+    /// There is none, or it is not asked for.
+    None,
     Shared(&'a Erased<Views>),
-    Exclusive(&'a mut (dyn Any + Send)),
+    Exclusive(&'a mut Guarded),
+}
+
+impl PayloadRef<'_> {
+    /// Lends it for a shorter time.
+    pub(crate) fn again(&mut self) -> PayloadRef<'_> {
+        match self {
+            Self::None => PayloadRef::None,
+            Self::Shared(value) => PayloadRef::Shared(value),
+            Self::Exclusive(guarded) => PayloadRef::Exclusive(guarded),
+        }
+    }
 }
 
 /// What the payloads of one type have in common. It belongs to the driver, as they do.
@@ -86,35 +115,43 @@ impl Views {
     }
 }
 
+/// A shared payload as a `U`, where it is published as one.
+#[inline]
+pub(crate) fn see<U: ?Sized + 'static>(value: &Erased<Views>) -> Option<&U> {
+    match value.get() {
+        Some(value) => Some(value),
+        None => view(value),
+    }
+}
+
+/// Kept apart, so that the way of those who ask for the payload's own type stays short.
+#[inline(never)]
+fn view<U: ?Sized + 'static>(value: &Erased<Views>) -> Option<&U> {
+    (value.beside().find::<SharedView<U>>(TypeId::of::<U>())?.0)(value)
+}
+
 impl Payload {
     /// The payload as a `U`, where it is shared and is published as one.
     #[inline]
     pub(crate) fn shared<U: ?Sized + 'static>(&self) -> Option<&U> {
         let Self::Shared(value) = self else { return None };
-        match value.get() {
-            Some(value) => Some(value),
-            None => Self::view(value),
-        }
+        see(value)
     }
 
-    /// Kept apart, so that the way of those who ask for the payload's own type stays short.
-    #[inline(never)]
-    fn view<U: ?Sized + 'static>(value: &Erased<Views>) -> Option<&U> {
-        (value.beside().find::<SharedView<U>>(TypeId::of::<U>())?.0)(value)
-    }
-
-    pub(crate) fn exclusive(&self) -> Option<&Exclusive<Guarded>> {
+    pub(crate) fn locked(&self) -> Option<&Locked> {
         match self {
-            Self::Exclusive(value) => Some(&value.0),
+            Self::Exclusive(value) => Some(value),
             _ => None,
         }
     }
 
-    /// The type of an object whose payload is shared; the null handle for a plain directory.
+    /// The type of an object; the null handle for a plain directory.
+    #[inline]
     pub(crate) fn ty(&self) -> TypeHandle {
         match self {
             Self::Shared(value) => value.beside().ty,
-            _ => TypeHandle::null(),
+            Self::Exclusive(value) => value.views.ty,
+            Self::None => TypeHandle::null(),
         }
     }
 
@@ -123,7 +160,7 @@ impl Payload {
         match self {
             Self::None => false,
             Self::Shared(value) => value.is::<T>(),
-            Self::Exclusive(value) => value.1 == TypeId::of::<T>(),
+            Self::Exclusive(value) => value.value == TypeId::of::<T>(),
         }
     }
 
@@ -131,21 +168,33 @@ impl Payload {
         match self {
             Self::None => None,
             Self::Shared(value) => value.into_value().ok(),
-            Self::Exclusive(value) => value.0.into_inner().value.downcast::<T>().ok().map(|value| *value),
+            Self::Exclusive(value) => value.guarded.into_inner().value.downcast::<T>().ok().map(|value| *value),
+        }
+    }
+
+    /// The payload of an object that nobody knows yet.
+    pub(crate) fn lend(&mut self) -> PayloadRef<'_> {
+        match self {
+            Self::None => PayloadRef::None,
+            Self::Shared(value) => PayloadRef::Shared(value),
+            Self::Exclusive(value) => PayloadRef::Exclusive(value.guarded.get_mut()),
         }
     }
 }
 
+impl Locked {
+    pub(crate) fn new<T: Send + 'static>(value: T, views: &Arc<Views>) -> Self {
+        let guarded = Guarded { value: Box::new(value), views: Arc::clone(views) };
+        Self { guarded: Exclusive::new(guarded), value: TypeId::of::<T>(), views: Arc::clone(views) }
+    }
+
+    /// Whether the payload is published as a `U`.
+    pub(crate) fn is_seen_as<U: ?Sized + 'static>(&self) -> bool {
+        self.views.find::<ExclusiveView<U>>(TypeId::of::<U>()).is_some()
+    }
+}
+
 impl Guarded {
-    pub(crate) fn new(value: Box<dyn Any + Send>, views: Arc<Views>) -> Self {
-        Self { value, views }
-    }
-
-    /// The type of the object.
-    pub(crate) fn ty(&self) -> TypeHandle {
-        self.views.ty
-    }
-
     /// The payload as a `U`, where it is published as one.
     pub(crate) fn see<U: ?Sized + 'static>(&mut self) -> Option<&mut U> {
         (self.views.find::<ExclusiveView<U>>(TypeId::of::<U>())?.0)(&mut *self.value)

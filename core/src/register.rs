@@ -1,45 +1,18 @@
-use std::collections::BTreeMap;
-
 use enodev_attrs::Name;
 
-use crate::attribute::AttrMeta;
-use crate::device_type::{AttrCode, DeviceType, Sharing, Type, TypeCode, TypeMeta};
+use crate::device_type::{Sharing, Type};
 use crate::entries::Child;
 use crate::error::{Error, Result};
-use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, TypeHandle, device};
+use crate::group::GroupCode;
+use crate::handle::{AsKobject, DeviceHandle, GroupHandle, KobjectHandle, TypeHandle, device};
 use crate::node::Node;
-use crate::payload::{Payload, Views};
+use crate::payload::{Body, Payload};
+use crate::presence::Decision;
+use crate::state::State;
 use crate::store::Store;
 
 /// Adding.
 impl Store {
-    /// Defines a type of devices with its attributes, for as long as the store lives.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Define`] for the first attribute that cannot be as it was described; [`Error::Exists`] where two have one
-    /// name; [`Error::Full`].
-    pub fn define<O: Sharing>(&self, ty: DeviceType<O>) -> Result<Type<O>> {
-        if let Some(error) = ty.error {
-            return Err(error.into());
-        }
-        let mut names: Vec<&Name> = ty.attributes.iter().map(|attribute| attribute.name()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(Error::Exists);
-        }
-        let slot = self.types.reserve()?;
-        let mut attributes = BTreeMap::new();
-        for attribute in ty.attributes {
-            let meta = AttrMeta::of(&attribute);
-            let name = attribute.name().clone();
-            let code = AttrCode { ty: slot.handle(), code: Box::new(attribute) };
-            attributes.insert(name, self.attrs.insert(meta, code)?);
-        }
-        let code = TypeCode { form: O::form(Views::new(slot.handle(), ty.views)) };
-        Ok(Type::new(slot.publish(TypeMeta { name: ty.name, attributes }, code)))
-    }
-
     /// Registers a device under `parent`. From the moment when it can be found all its attributes can be read.
     ///
     /// # Errors
@@ -49,6 +22,7 @@ impl Store {
     /// - `ENODEV`: `parent` or the type is not of this store, has left, or is leaving.
     /// - [`Error::Exists`]: the parent has a child, a link or an attribute of that name.
     /// - [`Error::Name`], [`Error::Full`].
+    /// - What the callbacks of the type's groups fail with: `EIO` where one panics, `EINVAL` for a mode that no callback keeps.
     pub fn register<O: Sharing>(
         &self,
         parent: impl AsKobject,
@@ -107,24 +81,59 @@ impl Store {
         is_device: bool,
         payload: &mut Option<Payload>,
     ) -> Result<KobjectHandle> {
+        let slot = self.tree.nodes.reserve()?;
+        let node = Node::new(name.clone(), parent, ty, is_device);
+        let state = State::default();
+        // Foreign code, so before the lock.
+        let decisions = self.decide_all(slot.handle(), ty, payload)?;
         let _topology = self.tree.topology.lock();
         let pin = self.tree.domain.pin();
         let dir = self.tree.nodes.get(&pin, parent)?;
         self.check_free(dir, &name)?;
-        let slot = self.tree.nodes.reserve()?;
-        let node = Node::new(name.clone(), parent, ty, is_device);
-        let object = slot.publish(node, payload.take().unwrap_or(Payload::None));
+        for (group, decision) in &decisions {
+            let meta = self.groups.get(&pin, *group)?;
+            let mut presence = node.more_or_new().presence.write();
+            presence.decide(*group, decision, |attr| self.of(&pin, &node, *group, meta, attr));
+            state.set_changed();
+        }
+        let object = slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::None), state });
         dir.insert(name, Child::Object(object));
         Ok(object)
     }
 
-    /// That nothing in the directory has the name. The topology lock is held.
-    pub(crate) fn check_free(&self, node: &Node, name: &str) -> Result {
-        let pin = self.tree.domain.pin();
-        let is_attribute = |ty: TypeHandle| self.types.get(&pin, ty).is_ok_and(|ty| ty.attributes.contains_key(name));
-        if node.child(name).is_some() || node.ty.is_some_and(is_attribute) {
-            return Err(Error::Exists);
+    /// Asks the groups of a type what of them is there for an object that is still to be made. Those that say nothing special are left
+    /// out.
+    fn decide_all(
+        &self,
+        object: KobjectHandle,
+        ty: Option<TypeHandle>,
+        payload: &mut Option<Payload>,
+    ) -> Result<Vec<(GroupHandle, Decision)>> {
+        let (Some(ty), Some(payload)) = (ty, payload) else { return Ok(Vec::new()) };
+        let deciding = {
+            let pin = self.tree.domain.pin();
+            let ty = self.types.get(&pin, ty)?;
+            if ty.deciding.is_empty() {
+                return Ok(Vec::new());
+            }
+            ty.deciding.clone()
+        };
+        let mut decisions = Vec::new();
+        for group in deciding {
+            let code = self.groups.enter(group)?;
+            let decision = self.ask(Self::number(), object, &code, payload.lend())?;
+            if self.is_special(&code, &decision) {
+                self.note_hidden(&code, &decision);
+                decisions.push((group, decision));
+            }
         }
-        Ok(())
+        Ok(decisions)
+    }
+
+    /// Whether not everything is as it was defined.
+    fn is_special(&self, group: &GroupCode, decision: &Decision) -> bool {
+        let pin = self.tree.domain.pin();
+        let as_defined = |(attr, mode): &(_, Option<_>)| self.attr_meta(&pin, *attr).is_ok_and(|meta| Some(meta.mode) == *mode);
+        !decision.is_shown || decision.modes.len() != group.attrs.len() || !decision.modes.iter().all(as_defined)
     }
 }

@@ -6,13 +6,14 @@ use std::thread;
 use enodev_handles::{Arena, Domain, Strategy};
 use parking_lot::Mutex;
 
-use crate::attribute::AttrMeta;
-use crate::device_type::{AttrCode, TypeCode, TypeMeta};
+use crate::attribute::{AttrCode, AttrMeta};
+use crate::group::{GroupCode, GroupMeta, TypeCode, TypeMeta};
 use crate::error::{Error, Result};
-use crate::handle::{KobjectHandle, kind};
+use crate::handle::{KobjectHandle, TypeHandle, kind};
 use crate::moves::Moves;
 use crate::node::Node;
-use crate::payload::Payload;
+use crate::payload::{Body, Payload};
+use crate::state::State;
 
 /// A store of devices, kobjects and attributes.
 ///
@@ -41,12 +42,17 @@ pub struct Store {
     // Fields are dropped in this order: objects before the code of their attributes.
     pub(crate) tree: Arc<Tree>,
     pub(crate) attrs: Arena<kind::Attr, AttrMeta, AttrCode>,
+    pub(crate) groups: Arena<kind::Group, GroupMeta, GroupCode>,
     pub(crate) types: Arena<kind::Type, TypeMeta, TypeCode>,
+    /// The type, which no object has, of attributes that objects are given one by one.
+    pub(crate) untyped: TypeHandle,
 }
+
+pub(crate) type Nodes = Arena<kind::Kobject, Node, Body>;
 
 /// The objects of a store: what a removal needs that goes on as its thread leaves an object.
 pub(crate) struct Tree {
-    pub(crate) nodes: Arena<kind::Kobject, Node, Payload>,
+    pub(crate) nodes: Nodes,
     pub(crate) domain: Domain,
     /// Held for a change of the tree: an addition, a link, a move, the marking of a subtree, its removal from its parent. Never
     /// held while foreign code runs or anything is waited for.
@@ -80,12 +86,15 @@ impl Store {
         // The domain is new, so no kind is taken.
         let taken = |_| Error::Full;
         let nodes = Arena::new(&domain).map_err(taken)?;
-        let root = nodes.insert(Node::root(), Payload::None)?;
-        let (attrs, types) = (Arena::new(&domain).map_err(taken)?, Arena::new(&domain).map_err(taken)?);
+        let root = nodes.insert(Node::root(), Body { payload: Payload::None, state: State::default() })?;
+        let (attrs, groups) = (Arena::new(&domain).map_err(taken)?, Arena::new(&domain).map_err(taken)?);
+        let types: Arena<kind::Type, TypeMeta, TypeCode> = Arena::new(&domain).map_err(taken)?;
+        // A handle that nothing else will ever have: its slot stays reserved.
+        let untyped = types.reserve().map(|slot| std::mem::ManuallyDrop::new(slot).handle())?;
         let later = Later::default();
         let tree = Arc::new(Tree { nodes, domain, topology: Mutex::new(()), moves: Moves::default(), root, later });
         *tree.later.lock() = Arc::downgrade(&tree);
-        Ok(Self { tree, attrs, types })
+        Ok(Self { tree, attrs, groups, types, untyped })
     }
 
     /// The object that all paths start from.

@@ -14,16 +14,6 @@ use crate::node::Node;
 use crate::payload::Payload;
 use crate::store::{Store, Tree};
 
-thread_local! {
-    /// Why a removal that this thread's callback had begun could not be finished as the callback returned.
-    static UNFINISHED: Cell<Option<Error>> = const { Cell::new(None) };
-}
-
-/// Takes the news of a removal that was begun in a callback, which has just returned, and could not be finished.
-pub(crate) fn take_unfinished() -> Result {
-    if UNFINISHED.get().is_some() { UNFINISHED.take().map_or(Ok(()), Err) } else { Ok(()) }
-}
-
 /// What has become of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Removal {

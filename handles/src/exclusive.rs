@@ -69,6 +69,11 @@ impl<T> Exclusive<T> {
         Self { lock: Arc::new(RawLock::new()), value: UnsafeCell::new(value) }
     }
 
+    /// The value, as long as it is nobody else's.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
     /// The value, once its object has left.
     pub fn into_inner(self) -> T {
         self.value.into_inner()

@@ -1,0 +1,309 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use enodev_handles::Pin;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::group::{GroupCode, GroupMeta};
+use crate::handle::{AsKobject, AttrHandle, GroupHandle, KobjectHandle};
+use crate::node::Node;
+use crate::payload::PayloadRef;
+use crate::presence::{Decision, Leaving, Of};
+use crate::revoke::Revoked;
+use crate::store::Store;
+use crate::unregister::Removal;
+
+/// Changing which attributes one object has. Whoever reads, writes or lists sees each of these happen at once and as a whole; files
+/// of what stays stay good.
+///
+/// Callbacks of a group ([`Group::is_visible`](crate::Group::is_visible)) run while the object is entered, and under no lock of the
+/// store. Of two decisions for one object the one that was begun later counts.
+impl Store {
+    /// Gives an object a group of attributes, which must not have one of the names that the object's directory has.
+    ///
+    /// # Errors
+    ///
+    /// The object is as it was:
+    ///
+    /// - `ENODEV`: the object or the group.
+    /// - [`Error::WrongType`]: the group is for other payloads.
+    /// - [`Error::Exists`]: the object has the group, perhaps still leaving, or something of the group's name, or one of its attributes'.
+    ///   What is hidden keeps its name.
+    /// - What the group's callbacks fail with; [`Error::Inside`] and [`Error::Deadlock`] as [`enter_mut`](Self::enter_mut), where they need
+    ///   an exclusive payload.
+    pub fn add_group(&self, object: impl AsKobject, group: GroupHandle) -> Result {
+        let object = object.kobject();
+        let decision = self.decide(object, group)?;
+        let code = self.groups.enter(group)?;
+        // Entered, so that the object does not leave while it gets the group; it is not waited for.
+        let body = self.tree.nodes.enter(object)?;
+        let _topology = self.tree.topology.lock();
+        let pin = self.tree.domain.pin();
+        let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+        if meta.ty != self.untyped {
+            return Err(if Some(meta.ty) == node.ty { Error::Exists } else { Error::WrongType });
+        }
+        let more = node.more_or_new();
+        if more.presence.read().leaving(group).is_some() {
+            return Err(Error::Exists);
+        }
+        match &meta.name {
+            Some(name) => self.check_free(node, name)?,
+            None => meta.attrs.keys().try_for_each(|name| self.check_free(node, name))?,
+        }
+        self.note_hidden(&code, &decision);
+        more.presence.write().add(group, &decision, |attr| self.of(&pin, node, group, meta, attr));
+        body.state.set_changed();
+        Ok(())
+    }
+
+    /// Takes a group away from an object. When this returns [`Removal::Done`], none of its callbacks runs for this object, or ever will;
+    /// open files of it give `ENODEV` for ever, also after the object has been given the group again. Those who wait for a change are
+    /// told that it is gone.
+    ///
+    /// A callback of the group may do this: it is told [`Removal::Begun`], and when the operation returns that it is the callback of, the
+    /// group is gone. Other callbacks of the group that do it too are told [`Error::Leaving`] and wait for nobody.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV`: the object or the group.
+    /// - [`Error::NotFound`]: the object has not got the group, or it came with the object's type. Where another thread takes it away
+    ///   just now, this returns when that is done.
+    /// - [`Error::Leaving`]: another thread is at it, and the caller is inside one of the attributes.
+    /// - [`Error::Deadlock`], [`Error::Barrier`]: the group goes on leaving; to call this again goes on with it.
+    pub fn remove_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Removal> {
+        let object = object.kobject();
+        let revoked = {
+            let body = self.tree.nodes.enter(object)?;
+            let _topology = self.tree.topology.lock();
+            let pin = self.tree.domain.pin();
+            let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+            let revoked = self.revoked(&pin, object, meta.attrs.values().copied(), Some(group))?;
+            let Some(more) = node.more() else { return Err(Error::NotFound) };
+            let mut presence = more.presence.write();
+            match presence.leaving(group) {
+                None => return Err(Error::NotFound),
+                Some(Some(Leaving::UnderWay)) => Err(revoked),
+                Some(_) => {
+                    presence.set_leaving(group, Leaving::UnderWay);
+                    drop(presence);
+                    body.state.set_changed();
+                    Ok(revoked)
+                }
+            }
+        };
+        match revoked {
+            Ok(revoked) => self.tree.revoke(revoked),
+            Err(others) if self.tree.is_inside(&others) => Err(Error::Leaving),
+            Err(others) => {
+                self.tree.finish_revoked(&Revoked { group: None, ..others })?;
+                Err(Error::NotFound)
+            }
+        }
+    }
+
+    /// Asks a group's callbacks again what of it is there for an object that has it. Open files of what stays stay good, where Linux
+    /// makes all files anew; those of what goes give `ENODEV` for ever.
+    ///
+    /// Returns how many attributes have gone, as [`remove_group`](Self::remove_group).
+    ///
+    /// # Errors
+    ///
+    /// As [`add_group`](Self::add_group), and [`Error::NotFound`] where the object has not got the group.
+    pub fn update_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Removal> {
+        let object = object.kobject();
+        let decision = self.decide(object, group)?;
+        let revoked = {
+            let code = self.groups.enter(group)?;
+            let body = self.tree.nodes.enter(object)?;
+            let _topology = self.tree.topology.lock();
+            let pin = self.tree.domain.pin();
+            let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+            let mut presence = node.more_or_new().presence.write();
+            if Some(meta.ty) != node.ty && presence.leaving(group) != Some(None) {
+                return Err(Error::NotFound);
+            }
+            self.note_hidden(&code, &decision);
+            let gone = presence.decide(group, &decision, |attr| self.of(&pin, node, group, meta, attr));
+            drop(presence);
+            body.state.set_changed();
+            self.revoked(&pin, object, gone, None)?
+        };
+        self.tree.revoke(revoked)
+    }
+
+    /// Gives an object an attribute that was defined alone. As [`add_group`](Self::add_group).
+    ///
+    /// # Errors
+    ///
+    /// As `add_group`; `EINVAL` for an attribute of a larger group, or of a type.
+    pub fn add_attribute(&self, object: impl AsKobject, attr: AttrHandle) -> Result {
+        self.add_group(object, self.alone(attr)?)
+    }
+
+    /// Takes an attribute away that the object was given. As [`remove_group`](Self::remove_group).
+    ///
+    /// # Errors
+    ///
+    /// As `remove_group`; `EINVAL` for an attribute of a larger group, or of a type: that can be [hidden](Self::hide_attribute).
+    pub fn remove_attribute(&self, object: impl AsKobject, attr: AttrHandle) -> Result<Removal> {
+        self.remove_group(object, self.alone(attr)?)
+    }
+
+    /// Hides an attribute of an object: it is not listed nor found, and its open files give `ENODEV`, for ever. Its name stays taken.
+    /// When this returns [`Removal::Done`], no callback of it runs for this object. To hide what is hidden changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the object or the attribute. [`Error::NotFound`]: the object has no such attribute. [`Error::Deadlock`],
+    /// [`Error::Barrier`]: it is hidden, and somebody may still be inside.
+    pub fn hide_attribute(&self, object: impl AsKobject, attr: AttrHandle) -> Result<Removal> {
+        let object = object.kobject();
+        self.attrs.enter(attr)?.plain.iter().for_each(|plain| plain.hide());
+        self.set_hidden(object, attr, true)?;
+        let revoked = self.revoked(&self.tree.domain.pin(), object, [attr], None)?;
+        self.tree.revoke(revoked)
+    }
+
+    /// Shows an attribute again that was hidden. Files that were open before stay dead.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the object or the attribute. [`Error::NotFound`]: the object has no such attribute.
+    pub fn show_attribute(&self, object: impl AsKobject, attr: AttrHandle) -> Result {
+        self.set_hidden(object.kobject(), attr, false)
+    }
+
+    /// The groups of an object, shown or not: those of its type, and those that it was given.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`.
+    pub fn groups(&self, object: impl AsKobject) -> Result<Vec<GroupHandle>> {
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let mut groups = node.ty.map_or(Ok(Vec::new()), |ty| self.types.get(&pin, ty).map(|ty| ty.groups.clone()))?;
+        if let Some(more) = node.more() {
+            groups.extend(more.presence.read().added());
+        }
+        Ok(groups)
+    }
+
+    fn set_hidden(&self, object: KobjectHandle, attr: AttrHandle, is_hidden: bool) -> Result {
+        let body = self.tree.nodes.enter(object)?;
+        let _topology = self.tree.topology.lock();
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object)?;
+        let meta = self.attr_meta(&pin, attr)?;
+        let group = self.groups.get(&pin, meta.group)?;
+        let mut presence = node.more_or_new().presence.write();
+        if Some(group.ty) != node.ty && presence.leaving(meta.group) != Some(None) {
+            return Err(Error::NotFound);
+        }
+        presence.hide(attr, is_hidden);
+        drop(presence);
+        body.state.set_changed();
+        Ok(())
+    }
+
+    /// Asks a group's callbacks what of it is there for an object.
+    fn decide(&self, object: KobjectHandle, group: GroupHandle) -> Result<Decision> {
+        let code = self.groups.enter(group)?;
+        let number = Self::number();
+        let body = self.tree.nodes.enter(object)?;
+        if !code.code.fits(&body.payload) {
+            return Err(Error::WrongType);
+        }
+        if code.code.is_plain() || !code.locks {
+            let payload = match &body.payload {
+                crate::payload::Payload::Shared(value) => PayloadRef::Shared(value),
+                _ => PayloadRef::None,
+            };
+            return self.ask(number, object, &code, payload);
+        }
+        drop((body, code));
+        // Nobody waits for a payload's lock while inside anything.
+        let mut guarded = self.lock(object)?;
+        let code = self.groups.enter(group)?;
+        self.ask(number, object, &code, PayloadRef::Exclusive(&mut guarded))
+    }
+
+    pub(crate) fn number() -> u64 {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: it is the order in which decisions were begun that counts, not what came before them.
+        NUMBERS.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Asks a group's callbacks about an object, perhaps one that nobody knows yet.
+    pub(crate) fn ask(
+        &self,
+        number: u64,
+        object: KobjectHandle,
+        group: &GroupCode,
+        mut payload: PayloadRef<'_>,
+    ) -> Result<Decision> {
+        let context = |payload| Context { payload, store: self, object };
+        if group.code.is_plain() {
+            let modes = group.attrs.iter().map(|attr| Ok((*attr, Some(self.mode(*attr)?)))).collect::<Result<_>>()?;
+            return Ok(Decision { number, is_shown: true, modes });
+        }
+        let is_shown = group.code.is_shown(context(payload.again()))?;
+        let mut modes = Vec::with_capacity(group.attrs.len());
+        for attr in group.attrs.iter().filter(|_| is_shown) {
+            let code = self.attrs.enter(*attr)?;
+            modes.push((*attr, group.code.mode(context(payload.again()), &*code.code)?));
+        }
+        Ok(Decision { number, is_shown, modes })
+    }
+
+    fn mode(&self, attr: AttrHandle) -> Result<enodev_attrs::Mode> {
+        Ok(self.attr_meta(&self.tree.domain.pin(), attr)?.mode)
+    }
+
+    /// An attribute of a group, as [`Presence`](crate::presence::Presence) wants to know it.
+    pub(crate) fn of(
+        &self,
+        pin: &Pin<'_>,
+        node: &Node,
+        group: GroupHandle,
+        meta: &GroupMeta,
+        attr: AttrHandle,
+    ) -> Of {
+        let mode = self.attr_meta(pin, attr).map_or(enodev_attrs::Mode::empty(), |meta| meta.mode);
+        Of { attr, group, is_own: Some(meta.ty) == node.ty, mode }
+    }
+
+    /// Plain attributes that are hidden on some object are read the longer way on all.
+    pub(crate) fn note_hidden(&self, group: &GroupCode, decision: &Decision) {
+        let hidden = group.attrs.iter().filter(|attr| {
+            let shown = decision.modes.iter().any(|(shown, mode)| shown == *attr && mode.is_some());
+            !shown
+        });
+        for attr in hidden {
+            if let Ok(code) = self.attrs.enter(*attr) {
+                code.plain.iter().for_each(|plain| plain.hide());
+            }
+        }
+    }
+
+    fn revoked(
+        &self,
+        pin: &Pin<'_>,
+        object: KobjectHandle,
+        attrs: impl IntoIterator<Item = AttrHandle>,
+        group: Option<GroupHandle>,
+    ) -> Result<Revoked> {
+        let attrs: Vec<_> = attrs.into_iter().collect();
+        let labels = attrs.iter().map(|attr| Ok(self.attr_meta(pin, *attr)?.label)).collect::<Result<_>>()?;
+        Ok(Revoked { object, attrs, labels, group })
+    }
+
+    /// The group of an attribute that was defined alone.
+    fn alone(&self, attr: AttrHandle) -> Result<GroupHandle> {
+        let pin = self.tree.domain.pin();
+        let group = self.attr_meta(&pin, attr)?.group;
+        let meta = self.groups.get(&pin, group)?;
+        let is_alone = meta.ty == self.untyped && meta.name.is_none() && meta.attrs.len() == 1;
+        if is_alone { Ok(group) } else { Err(enodev_attrs::Errno::EINVAL.into()) }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a callback has begun and its thread ends as the callback returns.
+
+use std::cell::{Cell, RefCell};
+
+use crate::error::{Error, Result};
+use crate::revoke::Revoked;
+use crate::store::{Later, Tree};
+
+thread_local! {
+    /// Whether there is anything of the following.
+    static PENDING: Cell<bool> = const { Cell::new(false) };
+    /// Why a removal could not be finished as the callback returned that had begun it.
+    static UNFINISHED: Cell<Option<Error>> = const { Cell::new(None) };
+    /// Attributes that are not shown any more, and which the thread was inside of.
+    static REVOKED: RefCell<Vec<(Later, Revoked)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes that a removal which the calling thread had put off could not be finished.
+pub(crate) fn unfinished(error: Error) {
+    UNFINISHED.set(Some(error));
+    PENDING.set(true);
+}
+
+/// Has the removal of attributes finished as the calling thread leaves the last of them.
+pub(crate) fn put_off(tree: &Tree, revoked: Revoked) {
+    REVOKED.with_borrow_mut(|all| all.push((Later::clone(&tree.later), revoked)));
+    PENDING.set(true);
+}
+
+/// Ends what the calling thread has put off and can end now, having left an attribute. Says so if it could not.
+#[inline]
+pub(crate) fn settle() -> Result {
+    if PENDING.get() { settle_all() } else { Ok(()) }
+}
+
+#[cold]
+fn settle_all() -> Result {
+    // Whatever runs in here may put off something itself.
+    let mut kept = Vec::new();
+    while let Some((later, revoked)) = REVOKED.with_borrow_mut(Vec::pop) {
+        // Where the store has gone, so have the objects.
+        let Some(tree) = later.lock().upgrade() else { continue };
+        if tree.is_inside(&revoked) {
+            kept.push((later, revoked));
+        } else if let Err(error) = tree.finish_revoked(&revoked) {
+            UNFINISHED.set(Some(error));
+        }
+    }
+    PENDING.set(!kept.is_empty());
+    REVOKED.with_borrow_mut(|all| all.append(&mut kept));
+    UNFINISHED.take().map_or(Ok(()), Err)
+}

@@ -1,0 +1,182 @@
+//! Attributes whose values the store keeps.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use enodev_attrs::{Attribute, DefineError, Errno, Page, Result as AttrResult, Value};
+use enodev_handles::{Column, Density, SetError};
+
+use crate::device_type::{Lending, Type};
+use crate::error::{Error, Result};
+use crate::handle::{AsKobject, AttrHandle, KobjectHandle, kind};
+use crate::store::{Nodes, Store};
+
+/// The values of one plain attribute.
+pub(crate) struct PlainCell<T: Value> {
+    /// Made with the type.
+    column: OnceLock<Column<kind::Kobject, T>>,
+    /// The value of an object that has none yet.
+    initial: T,
+    /// Whether the attribute is hidden on some object, or was. Never taken back.
+    is_hidden: AtomicBool,
+}
+
+/// A [`PlainCell`] whose type is not known.
+pub(crate) trait AnyPlain: Send + Sync {
+    /// Makes room for values.
+    fn settle(&self, nodes: &Nodes);
+    /// Notes that the attribute is about to be hidden on some object.
+    fn hide(&self);
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<T: Value + Send + Sync> AnyPlain for PlainCell<T> {
+    fn settle(&self, nodes: &Nodes) {
+        self.column.get_or_init(|| nodes.column(Density::Dense));
+    }
+
+    fn hide(&self) {
+        // Relaxed: who reads a value at this very moment may still get it; who learns of the hiding afterwards, from whatever tells
+        // him, finds this too.
+        self.is_hidden.store(true, Ordering::Relaxed);
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<T: Value> PlainCell<T> {
+    /// Before the type is defined there is nobody to ask.
+    fn column(&self) -> Result<&Column<kind::Kobject, T>, Errno> {
+        self.column.get().ok_or(Errno::ENODEV)
+    }
+
+    fn get(&self, object: KobjectHandle) -> AttrResult<T> {
+        Ok(self.column()?.load(object)?.unwrap_or(self.initial))
+    }
+
+    fn set(&self, object: KobjectHandle, value: T) -> AttrResult {
+        self.column()?.store(object, value).map_err(|error| match error {
+            SetError::Stale(stale) => stale.into(),
+            _ => Errno::ENOMEM,
+        })
+    }
+}
+
+/// A plain attribute of a type that is being described, and where its values will be.
+pub(crate) fn attribute<O: Lending, T: Value + Send + Sync>(
+    name: &str,
+    initial: T,
+) -> (AttrResult<Attribute<O>, DefineError>, Arc<dyn AnyPlain>) {
+    let cell = Arc::new(PlainCell { column: OnceLock::new(), initial, is_hidden: AtomicBool::new(false) });
+    let (shown, stored) = (Arc::clone(&cell), Arc::clone(&cell));
+    let show = move |owner: O::Ref<'_>, page: &mut Page| shown.get(O::object(&owner))?.show(page);
+    let store = move |owner: O::Ref<'_>, data: &[u8]| stored.set(O::object(&owner), T::parse(data)?);
+    (Attribute::rw(name, show, store), cell)
+}
+
+/// An attribute of a type whose value the store keeps, as a value: read and written without entering the object. See
+/// [`DeviceType::plain`](crate::DeviceType::plain).
+///
+/// ```
+/// use enodev::{DeviceType, Errno, Store};
+///
+/// let store = Store::new()?;
+/// let mouse_type = store.define(DeviceType::shared::<()>("mouse").plain("dpi", 800_u32))?;
+/// let dpi = store.plain::<u32>(mouse_type, "dpi")?;
+///
+/// let mouse = store.register(store.root(), "mouse0", mouse_type, ())?;
+/// store.write(mouse, "dpi", b"1600\n")?;
+/// assert_eq!(dpi.load(&store, mouse)?, 1600);
+/// dpi.store(&store, mouse, 400)?;
+/// assert_eq!(store.read(mouse, "dpi")?, b"400\n");
+///
+/// store.unregister::<()>(mouse)?;
+/// assert_eq!(dpi.load(&store, mouse), Err(Errno::ENODEV.into()));
+/// # Ok::<(), enodev::Error>(())
+/// ```
+pub struct PlainAttr<T: Value> {
+    attr: AttrHandle,
+    cell: Arc<PlainCell<T>>,
+}
+
+impl<T: Value + Send + Sync> PlainAttr<T> {
+    /// The handle of the attribute, by which it can be shown as text.
+    pub fn handle(&self) -> AttrHandle {
+        self.attr
+    }
+
+    /// The value that an object has. Nothing is entered and nobody waits, but for a few stores of a value of more than eight bytes.
+    ///
+    /// The first time that an object is asked, and once the attribute has been hidden on any object, this enters the object.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the object, also where the attribute is hidden on it; `EINVAL`: it is of another type; [`Error::Full`].
+    #[inline]
+    pub fn load(&self, store: &Store, object: impl AsKobject) -> Result<T> {
+        let object = object.kobject();
+        if let Some(column) = self.cell.column.get() {
+            // Relaxed: see `hide`.
+            let is_hidden = self.cell.is_hidden.load(Ordering::Relaxed);
+            if let (false, Some(value)) = (is_hidden, column.load(object)?) {
+                return Ok(value);
+            }
+        }
+        self.load_slowly(store, object)
+    }
+
+    #[cold]
+    fn load_slowly(&self, store: &Store, object: KobjectHandle) -> Result<T> {
+        let mut value = Err(Errno::EIO);
+        store.within(object, self.attr, || {
+            value = self.cell.get(object);
+            // From now on it is found without entering.
+            self.cell.set(object, value?)
+        })?;
+        Ok(value?)
+    }
+
+    /// Sets the value of an object. Neither the mode is asked nor is anybody told: see [`Store::notify`].
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn store(&self, store: &Store, object: impl AsKobject, value: T) -> Result {
+        let object = object.kobject();
+        store.within(object, self.attr, || self.cell.set(object, value))?;
+        Ok(())
+    }
+}
+
+impl<T: Value> Clone for PlainAttr<T> {
+    fn clone(&self) -> Self {
+        Self { attr: self.attr, cell: Arc::clone(&self.cell) }
+    }
+}
+
+impl<T: Value> fmt::Debug for PlainAttr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PlainAttr").field(&self.attr).finish()
+    }
+}
+
+impl Store {
+    /// The attribute of a type whose value the store keeps, by name.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the type; [`Error::NotFound`]; [`Error::WrongType`] where it is no plain attribute of a `T`.
+    pub fn plain<T: Value + Send + Sync>(&self, ty: Type<impl Lending>, name: &str) -> Result<PlainAttr<T>> {
+        let attr = {
+            let pin = self.tree.domain.pin();
+            self.types.get(&pin, ty.handle())?.own.get(name).copied().ok_or(Error::NotFound)?
+        };
+        let code = self.attrs.enter(attr)?;
+        let cell = code.plain.clone().and_then(|plain| plain.into_any().downcast().ok());
+        Ok(PlainAttr { attr, cell: cell.ok_or(Error::WrongType)? })
+    }
+}
