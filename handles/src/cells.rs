@@ -95,7 +95,10 @@ struct Lobby {
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) cells: [Cell; CELLS],
+    /// Per cell, the label of the last stay that has one.
     labels: [AtomicU32; CELLS],
+    /// Per cell, the number of that stay, which tells it from the next under the same label. It wraps.
+    stays: [AtomicU32; CELLS],
     /// The number of the record.
     owner: u32,
     fenced: bool,
@@ -170,6 +173,7 @@ impl Block {
                     Cell { address: AtomicUsize::new(address), alarm: AtomicU32::new(alarm), index: 3 },
                 ],
                 labels: [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)],
+                stays: [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)],
                 owner,
                 fenced: alarm & FENCED != 0,
                 reserved: AtomicBool::new(false),
@@ -248,7 +252,7 @@ impl Block {
             // Acquire: pairs with the Release of `leave` (a cell found empty, or with another address in it).
             let content = cell.address.load(Ordering::Acquire);
             if content != 0 && is_one(content & !LABELLED) {
-                found.push(Occupant { block: self, cell, content, stay: 0 });
+                found.push(Occupant { block: self, cell, content, stay: None });
             }
         }
     }
@@ -302,13 +306,17 @@ impl Ticket {
         self.cell().address.store(address, Ordering::Release);
     }
 
-    /// As [`fill`](Self::fill), with the number of a label.
+    /// As [`fill`](Self::fill), with the number of a label. `block` and `cell` are the ticket's.
     #[inline]
     pub(crate) fn fill_labelled(self, block: &'static Block, cell: usize, address: usize, label: u32) {
         // Release: the owner's former stay in the cell comes before; pairs with the Acquire of `Occupant::label`, which may show
         // this label while the address is still seen as it was then.
         block.labels[cell].store(label, Ordering::Release);
-        self.fill(address | LABELLED);
+        // Relaxed: the owner's own; the registry's lock hands it to the next owner of the record.
+        let before = block.stays[cell].load(Ordering::Relaxed);
+        // Release: as above, for `Occupant::last_stay`; the label comes before its stay's number.
+        block.stays[cell].store(before.wrapping_add(1), Ordering::Release);
+        self.fill(address + LABELLED);
     }
 
     /// The one way out of a cell, also after a look-up that failed: a stale reader that a drain saw in passing must
@@ -361,8 +369,8 @@ pub(crate) struct Occupant {
     block: &'static Block,
     cell: &'static Cell,
     content: usize,
-    /// The label that the stay has, where it is for that alone that the occupant counts; else 0.
-    stay: u32,
+    /// The number of the stay, where it counts for its label and alone.
+    stay: Option<u32>,
 }
 
 impl PartialEq for Occupant {
@@ -375,14 +383,16 @@ impl Occupant {
     pub(crate) fn is_inside(&self) -> bool {
         // Acquire: pairs with the Release of `leave`, or of the `fill` that came after it.
         let same = self.cell.address.load(Ordering::Acquire) == self.content;
-        same && (self.stay == 0 || self.label() == self.stay)
+        same && self.stay.is_none_or(|stay| stay == self.last_stay())
     }
 
-    /// The occupant, from now on for as long as it stays under its label, if that is one of these.
+    /// The occupant, from now on for this one stay, if that is under one of these labels. Else an occupant is whoever has the
+    /// address in the cell: enough where nobody is let in again. Here the owner may come back at once, under any label.
+    ///
+    /// The number is read first: the label is of that stay, or of a later one, and then the one with the number is over.
     pub(crate) fn under(self, labels: &[Label]) -> Option<Self> {
-        let stay = self.label();
-        let is_one = stay != 0 && labels.iter().any(|label| label.number() == stay);
-        is_one.then_some(Self { stay, ..self })
+        let stay = Some(self.last_stay());
+        Label::from_number(self.label()).is_among(labels).then_some(Self { stay, ..self })
     }
 
     pub(crate) fn address(&self) -> usize {
@@ -396,10 +406,16 @@ impl Occupant {
 
     /// The number of the label that the occupant entered with; 0 for none.
     pub(crate) fn label(&self) -> u32 {
-        // Acquire: pairs with the Release of `fill_labelled`. The address was read with Acquire, so this is the label of that stay or
-        // of a later one in the cell; then all of the former is seen.
+        // Acquire: pairs with the Release of `fill_labelled`. The address was read with Acquire, so this is the label of that
+        // stay or of a later one in the cell; then all of the former is seen.
         let label = self.block.labels[self.cell.index as usize].load(Ordering::Acquire);
         if self.content & LABELLED == 0 { 0 } else { label }
+    }
+
+    /// The number of the cell's last labelled stay.
+    fn last_stay(&self) -> u32 {
+        // Acquire: as in `label`, for the stay with this number.
+        self.block.stays[self.cell.index as usize].load(Ordering::Acquire)
     }
 
     /// Whether a leave of this cell is made known by a fence.

@@ -16,16 +16,23 @@ use std::ptr::{self, NonNull};
 const FIRST: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 64 };
 /// Chunks are known by the exponent of their size. The first few stay empty, and so do those that would hold the last `FIRST`
 /// indices, which are never handed out, or indices that a handle cannot have.
-const CHUNKS: usize = u64::BITS as usize;
+pub(crate) const CHUNKS: usize = u64::BITS as usize;
 /// Indices below this may be grown.
 pub(crate) const CAPACITY: u32 = u32::MAX - FIRST;
 
 /// The chunk that holds an element, and the element's offset in it. Any index has a place.
 #[inline]
 fn place(index: u32) -> (usize, usize) {
+    let (chunk, n) = count(index);
+    (chunk, n ^ chunk_len(chunk))
+}
+
+/// The chunk that holds an element, and how many elements there are before it where a chunk is counted for all that come before it
+/// and for one more of the first one's size: as many as it has itself.
+#[inline]
+pub(crate) fn count(index: u32) -> (usize, usize) {
     let n = u64::from(index) + u64::from(FIRST);
-    let chunk = log2(n);
-    (chunk, (n ^ (1 << chunk)) as usize)
+    (log2(n), n as usize)
 }
 
 /// The position of the highest bit that is set in `n`, which is not 0.
@@ -51,7 +58,7 @@ fn log2(n: u64) -> usize {
     }
 }
 
-const fn chunk_len(chunk: usize) -> usize {
+pub(crate) const fn chunk_len(chunk: usize) -> usize {
     1 << chunk
 }
 

@@ -18,6 +18,7 @@ mod once;
 mod payload;
 mod plain;
 mod row;
+mod shortcut;
 mod table;
 
 pub use column::Column;
@@ -50,7 +51,8 @@ where
 {
     /// A column of plain data for the objects of this arena.
     pub fn column<T: Plain>(&self, density: Density) -> Column<K, T> {
-        Column { base: base::Base::new(self, density) }
+        let base = base::Base::new(self, density);
+        Column { shortcut: shortcut::Shortcut::new(&base), base }
     }
 
     /// A column of values that are set once. `T` has no drop glue, or this does not compile.

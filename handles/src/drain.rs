@@ -114,12 +114,7 @@ impl Marked<'_> {
 }
 
 /// Sleeps until all of these have left. As long as that takes, nobody's removal ends who is at one of `duties`.
-fn sleep(
-    fences: Fences,
-    duties: &[usize],
-    inside: &[Occupant],
-    deadline: Option<Instant>,
-) -> Result<(), RemoveError> {
+fn sleep(fences: Fences, duties: &[usize], inside: &[Occupant], deadline: Option<Instant>) -> Result<(), RemoveError> {
     let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
     fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
     let _duty = Duty::begin(duties.iter().copied());
@@ -128,24 +123,42 @@ fn sleep(
     if inside.iter().zip(raised).all(has_left) { Ok(()) } else { Err(RemoveError::TimedOut) }
 }
 
-/// What is done in one object under some labels, by all but the caller.
+/// Those who were seen inside one object under some labels. The object stays and others come: each is waited for as long as
+/// this one stay lasts.
+#[derive(Debug)]
 pub(crate) struct Under<'a> {
-    pub(crate) address: usize,
-    pub(crate) labels: &'a [Label],
-    pub(crate) fences: Fences,
-    pub(crate) stays: &'a Stays,
+    address: usize,
+    labels: &'a [Label],
+    fences: Fences,
+    stays: &'a Stays,
+    inside: Vec<Occupant>,
+    /// The number of the last owned reference.
+    last: u64,
 }
 
-impl Under<'_> {
-    /// Waits until all who are inside under one of the labels have left or are inside under another.
-    pub(crate) fn drain(&self, deadline: Option<Instant>) -> Result<(), RemoveError> {
-        self.fences.heavy(records::others_are_unfenced)?;
-        let inside = records::occupants(|address| address == self.address);
-        let inside = those_who_stay(inside.into_iter().filter_map(|occupant| occupant.under(self.labels)).collect());
+impl<'a> Under<'a> {
+    /// Looks who is inside, by a caller that is not. Whoever enters under one of the labels and is not seen here will see what the
+    /// caller did before: one in a cell by the fences, an owned reference by the lock of the stays.
+    pub(crate) fn look(
+        address: usize,
+        labels: &'a [Label],
+        fences: Fences,
+        stays: &'a Stays,
+    ) -> Result<Self, RemoveError> {
+        fences.heavy(records::others_are_unfenced)?;
+        let inside = records::occupants(|other| other == address);
+        let inside = inside.into_iter().filter_map(|occupant| occupant.under(labels)).collect();
+        Ok(Self { address, labels, fences, stays, inside, last: stays.last() })
+    }
+
+    /// Waits until they have left.
+    pub(crate) fn wait(self, deadline: Option<Instant>) -> Result<(), RemoveError> {
+        let inside = those_who_stay(self.inside);
         if !inside.is_empty() {
             sleep(self.fences, &[], &inside, deadline)?;
         }
-        if self.stays.wait_under(self.address, self.labels, deadline) { Ok(()) } else { Err(RemoveError::TimedOut) }
+        let stays = self.stays.wait_under(self.address, self.labels, self.last, deadline);
+        if stays { Ok(()) } else { Err(RemoveError::TimedOut) }
     }
 }
 

@@ -56,6 +56,11 @@ impl Label {
     pub(crate) fn from_number(number: u32) -> Self {
         Self(number)
     }
+
+    /// Whether it is one of these. [`NONE`](Self::NONE) never is.
+    pub(crate) fn is_among(self, labels: &[Self]) -> bool {
+        self != Self::NONE && labels.contains(&self)
+    }
 }
 
 impl fmt::Debug for Label {

@@ -16,7 +16,9 @@ where
     P: Send + Sync + 'static,
 {
     /// Waits until those have left who are inside an object under one of these labels ([`enter_labelled`](Self::enter_labelled),
-    /// [`enter_owned`](Self::enter_owned)). The object stays, others come and go, and nobody is kept out: that is the caller's.
+    /// [`enter_owned`](Self::enter_owned)). The object stays and others come and go: those who are inside under other labels or
+    /// under none are not waited for, nor those who enter meanwhile, be it under these, be it the same threads again. Nobody is
+    /// kept out: that is the caller's.
     ///
     /// With it a part of an object is revoked alone. The caller first stores, by an atomic operation of any order, that the part is
     /// gone, and then calls this. Who enters under the label loads that, by any atomic operation, *after* it has entered, and turns
@@ -24,6 +26,7 @@ where
     /// holds because entering and this fence as a removal does: the one sees the store, or the other sees who is inside.
     ///
     /// Returns at once where the object has left. One that is leaving is waited for in the same way. [`Label::NONE`] is nobody's.
+    /// An [`Owned`](crate::Owned) reference is waited for whoever holds it, be it the caller.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -55,7 +58,8 @@ where
     /// # Errors
     ///
     /// [`RemoveError::Inside`]: the caller is inside under one of the labels. [`RemoveError::Pinned`]; [`RemoveError::Deadlock`];
-    /// [`RemoveError::Barrier`]; [`RemoveError::TimedOut`]: the deadline came first. After each of them the wait can be begun again.
+    /// [`RemoveError::Barrier`]; [`RemoveError::TimedOut`]: the deadline came first. The object is not leaving for any of them, and
+    /// the wait can be begun again: then it is for those who are inside at that time.
     pub fn drain_labelled(
         &self,
         handle: Handle<K>,
@@ -69,7 +73,14 @@ where
         if records::is_inside_under(address, labels) {
             return Err(RemoveError::Inside);
         }
-        Under { address, labels, fences: self.slots.fences, stays: &self.slots.stays }.drain(deadline)
+        let seen = Under::look(address, labels, self.slots.fences, &self.slots.stays)?;
+        // Those who were seen may be inside a later object in the slot. They had its handle before they filled their cells, and the
+        // handle was made after the slot was vacated: so that is known by now, and all who were inside have been waited for. Where
+        // the handle was guessed this waits for a stranger, no worse.
+        if self.address_of(handle).is_none() {
+            return Ok(());
+        }
+        seen.wait(deadline)
     }
 
     /// Whether the calling thread is inside the object under one of these labels.

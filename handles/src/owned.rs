@@ -94,12 +94,17 @@ impl Stays {
         self.wait_while(deadline, |table| addresses.iter().any(|address| table.has(*address)))
     }
 
-    /// Waits until the stays that an object has under these labels now are over; false if the deadline came first.
-    pub(crate) fn wait_under(&self, address: usize, labels: &[Label], deadline: Option<Instant>) -> bool {
-        let last = self.table.lock().next;
+    /// The number of the last stay that has begun. Who begins one later knows what the caller did before: by the table's lock.
+    pub(crate) fn last(&self) -> u64 {
+        self.table.lock().next
+    }
+
+    /// Waits until the stays up to the number `last` are over that an object has under these labels; false if the deadline
+    /// came first.
+    pub(crate) fn wait_under(&self, address: usize, labels: &[Label], last: u64, deadline: Option<Instant>) -> bool {
         self.wait_while(deadline, |table| {
             let stays = table.stays.range((address, 0)..=(address, last));
-            stays.into_iter().any(|(_, stay)| stay.label != Label::NONE && labels.contains(&stay.label))
+            stays.into_iter().any(|(_, stay)| stay.label.is_among(labels))
         })
     }
 

@@ -133,6 +133,38 @@ fn a_label_is_of_its_own_stay_and_no_part_of_the_address() {
     assert!(!labelled.is_inside(), "a stay without a label is another one");
 }
 
+/// The one that is looked for is told from those who come after it into the cell, under the same label or another, also where the
+/// numbers of stays begin anew.
+#[test]
+fn a_stay_under_a_label_is_told_from_the_next_one_in_its_cell() {
+    let [show, store] = ["cells-show", "cells-store"].map(Label::new);
+    let block = block(0);
+    for before in [0, u32::MAX - 1, u32::MAX] {
+        block.stays[0].store(before, Ordering::Relaxed);
+        let ticket = Ticket::new(block, 0);
+        let fill = |label: Label| ticket.fill_labelled(block, 0, 64, label.number());
+        fill(show);
+        let whoever = occupants(block)[0];
+        let this = whoever.under(&[store, show]).unwrap();
+        assert!(this.is_inside() && this != whoever);
+        assert!(whoever.under(&[store]).is_none() && whoever.under(&[]).is_none());
+        ticket.leave();
+        assert!(!this.is_inside());
+        fill(show);
+        assert!(!this.is_inside() && whoever.is_inside());
+        ticket.leave();
+        fill(store);
+        assert!(!this.is_inside() && occupants(block)[0].under(&[show]).is_none());
+        ticket.leave();
+        fill(Label::NONE);
+        assert!(occupants(block)[0].under(&[show, store, Label::NONE]).is_none());
+        ticket.leave();
+        ticket.fill(64);
+        assert!(occupants(block)[0].under(&[show, store, Label::NONE]).is_none());
+        ticket.leave();
+    }
+}
+
 #[test]
 fn only_the_cells_that_are_meant_are_forgotten() {
     let block = block(0);

@@ -81,6 +81,11 @@ impl Home {
         version.is_live() && word.answers_to(version)
     }
 
+    /// How far the words of a chunk's slots are apart, in bytes.
+    pub(crate) fn stride(&self) -> usize {
+        self.words.stride()
+    }
+
     /// The version word of a slot, which stands before those of the next slots of its chunk.
     pub(crate) fn run(&self, index: u32) -> Option<Run> {
         // SAFETY: `slots` keeps the chunks.
@@ -100,6 +105,32 @@ pub(crate) struct Run {
 impl Run {
     /// No word.
     pub(crate) const NONE: Self = Self { word: std::ptr::null(), stride: 0 };
+
+    #[inline]
+    pub(crate) fn new(word: *const u8, stride: usize) -> Self {
+        Self { word, stride }
+    }
+
+    pub(crate) fn start(self) -> *const u8 {
+        self.word
+    }
+
+    /// The word so many after this one.
+    #[inline]
+    pub(crate) fn nth(self, n: usize) -> Self {
+        Self { word: self.word.wrapping_add(n * self.stride), stride: self.stride }
+    }
+
+    /// Whether the object of this version, which is that of a handle, is alive in the slot.
+    ///
+    /// # Safety
+    ///
+    /// As in [`alive`](Self::alive).
+    #[inline]
+    pub(crate) unsafe fn holds(self, version: Version) -> bool {
+        // SAFETY: the caller says so.
+        load(unsafe { &*self.word.cast() }).answers_to(version)
+    }
 
     /// The word after this one.
     #[inline]

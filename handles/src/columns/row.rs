@@ -177,16 +177,19 @@ impl<B: Bytes> PlainRow<B> {
         }
     }
 
-    /// The value of the object, if it has one. The caller has seen it alive under a pin.
+    /// The value of the object, if it has one. The caller has seen it alive under a pin, or sees it so afterwards: without either
+    /// this may be a later object's value, or parts of several.
     #[inline]
     pub(crate) fn read(&self, version: Version) -> Option<B> {
         // Acquire: pairs with the Release of `unlock`.
         let head = self.head.load(Ordering::Acquire);
+        if Self::WORDS <= 1 {
+            // Before the comparison: the two loads share their address.
+            let bytes = self.load();
+            return if stamp(head) == version { Some(bytes) } else { None };
+        }
         if stamp(head) != version {
             return None;
-        }
-        if Self::WORDS <= 1 {
-            return Some(self.load());
         }
         self.read_whole(head).or_else(|| self.read_again(version))
     }

@@ -3,6 +3,7 @@
 
 mod deferred;
 mod few;
+mod labelled;
 pub(crate) mod late;
 mod races;
 
@@ -19,7 +20,7 @@ use std::time::Instant;
 
 use crate::cells::CELLS;
 use crate::cells::tests::{duties, is_awaited};
-use crate::drain::Marked;
+use crate::drain::{Marked, Under};
 use crate::error::RemoveError;
 use crate::fences::Strategy;
 use crate::owned::Stays;
@@ -55,6 +56,10 @@ impl Place {
     fn drain(&self, fences: Fences, deadline: Option<Instant>) -> Result<(), RemoveError> {
         let marked = Marked { addresses: &[self.address()], fences, stays: &Stays::default() };
         marked.drain(deadline, |_| {}, || {})
+    }
+
+    fn drain_labelled(&self, labels: &[Label], fences: Fences, deadline: Option<Instant>) -> Result<(), RemoveError> {
+        Under::look(self.address(), labels, fences, &Stays::default())?.wait(deadline)
     }
 }
 
@@ -101,6 +106,11 @@ impl Way {
 
     fn enter(self, address: usize) -> Ticket {
         if self == Way::Symmetric { enter_fenced(address) } else { enter(address) }
+    }
+
+    fn enter_labelled(self, address: usize, label: Label) -> Ticket {
+        let label = label.number();
+        if self == Way::Symmetric { enter_labelled_fenced(address, label) } else { enter_labelled(address, label) }
     }
 }
 

@@ -15,6 +15,8 @@ mod deferred;
 #[cfg(test)]
 mod futures;
 #[cfg(test)]
+mod labelled;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod locks;

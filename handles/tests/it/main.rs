@@ -25,6 +25,8 @@ mod handed;
 #[cfg(test)]
 mod iteration;
 #[cfg(test)]
+mod labelled;
+#[cfg(test)]
 mod late;
 #[cfg(test)]
 mod leftovers;

@@ -43,6 +43,15 @@ impl Witness {
         }
     }
 
+    /// The payload has been used for the last time, by what the caller has waited for.
+    #[track_caller]
+    pub(crate) fn end(&self) {
+        assert_eq!(self.inside.load(Ordering::Relaxed), 0, "somebody is inside");
+        assert_eq!(self.dropped.fetch_add(1, Ordering::Relaxed), 0, "ended twice");
+        #[cfg(loom)]
+        self.body.with_mut(|_| ());
+    }
+
     /// What the caller has waited for came after the payload's end.
     #[track_caller]
     pub(crate) fn assert_gone(&self) {
@@ -88,10 +97,10 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        assert_eq!(self.0.inside.load(Ordering::Relaxed), 0, "somebody is inside");
-        assert_eq!(self.0.dropped.fetch_add(1, Ordering::Relaxed), 0, "dropped twice");
-        #[cfg(loom)]
-        self.0.body.with_mut(|_| ());
+        // One that has been told so before its object goes is at its end already.
+        if self.0.dropped.load(Ordering::Relaxed) == 0 {
+            self.0.end();
+        }
     }
 }
 

@@ -27,6 +27,9 @@ mod enter;
 #[path = "../models/inside.rs"]
 mod inside;
 #[cfg(test)]
+#[path = "../models/labelled.rs"]
+mod labelled;
+#[cfg(test)]
 #[path = "../models/locks.rs"]
 mod locks;
 #[cfg(test)]

@@ -152,8 +152,7 @@ impl Race {
 
 /// Entering against marking: a reader that enters at about the moment at which a remover marks and drains, again and again.
 /// Either the reader sees the mark, or the drain waits until it has left.
-#[test]
-fn no_drain_overlooks_an_enter() {
+fn overlook_an_enter(name: &str, drain: impl Fn(&Race, usize) + Sync, enter: impl Fn(&Race) -> Ticket + Sync) {
     let mark = AtomicUsize::new(0);
     let remove = |race: &Race| {
         let mut far_away = FarAway::new();
@@ -164,7 +163,7 @@ fn no_drain_overlooks_an_enter() {
                 far_away.write();
             }
             mark.store(round, Ordering::Relaxed);
-            race.drain(round);
+            drain(race, round);
         }
     };
     let read = |race: &Race| {
@@ -177,7 +176,7 @@ fn no_drain_overlooks_an_enter() {
             race.way.prepare();
             race.begun.store(round, Ordering::Release);
             far_away.write();
-            let ticket = race.way.enter(race.place.address());
+            let ticket = enter(race);
             if !is_marked(round) && soon(20, || is_marked(round)) {
                 close += 1;
                 overlooked += usize::from(soon(100, || race.is_drained(round)));
@@ -186,7 +185,24 @@ fn no_drain_overlooks_an_enter() {
         }
         assert_eq!(overlooked, 0, "{:?}: of {close} close ones", race.way);
     };
-    for_each_way("no_drain_overlooks_an_enter", remove, read);
+    for_each_way(name, remove, read);
+}
+
+#[test]
+fn no_drain_overlooks_an_enter() {
+    overlook_an_enter("no_drain_overlooks_an_enter", Race::drain, |race| race.way.enter(race.place.address()));
+}
+
+/// The same where the mark is the caller's own, and the drain one of those under a label.
+#[test]
+fn no_drain_under_a_label_overlooks_an_enter() {
+    let labels = [Label::new("races")];
+    let drain = |race: &Race, round| {
+        assert_eq!(race.place.drain_labelled(&labels, race.way.fences(), None), Ok(()));
+        race.drained.store(round, Ordering::Release);
+    };
+    let enter = |race: &Race| race.way.enter_labelled(race.place.address(), labels[0]);
+    overlook_an_enter("no_drain_under_a_label_overlooks_an_enter", drain, enter);
 }
 
 /// Leaving against going to sleep: an owner that leaves at about the moment at which the drain raises the alarm, again and
