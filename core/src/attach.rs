@@ -242,16 +242,16 @@ impl Store {
         group: &GroupCode,
         mut payload: PayloadRef<'_>,
     ) -> Result<Decision> {
-        let context = |payload| Context { payload, store: self, object };
         if group.code.is_plain() {
             let modes = group.attrs.iter().map(|attr| Ok((*attr, Some(self.mode(*attr)?)))).collect::<Result<_>>()?;
             return Ok(Decision { number, is_shown: true, modes });
         }
-        let is_shown = group.code.is_shown(context(payload.again()))?;
+        let is_shown = group.code.is_shown(Context { payload: payload.again(), store: self, object })?;
         let mut modes = Vec::with_capacity(group.attrs.len());
         for attr in group.attrs.iter().filter(|_| is_shown) {
             let code = self.attrs.enter(*attr)?;
-            modes.push((*attr, group.code.mode(context(payload.again()), &*code.code)?));
+            let owner = Context { payload: payload.again(), store: self, object };
+            modes.push((*attr, group.code.mode(owner, &*code.code)?));
         }
         Ok(Decision { number, is_shown, modes })
     }

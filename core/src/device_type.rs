@@ -7,7 +7,7 @@ use enodev_attrs::{Attribute, DefineError, Group, Mode, Owner, Page, Result as A
 use enodev_handles::{Erased, Shape};
 
 use crate::context::Context;
-use crate::handle::TypeHandle;
+use crate::handle::{KobjectHandle, TypeHandle};
 use crate::payload::{Form, Locked, Payload, PayloadRef, Views, exclusive_view, see, shared_view};
 use crate::plain::AnyPlain;
 

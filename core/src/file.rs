@@ -3,7 +3,7 @@ use std::io::SeekFrom;
 use enodev_attrs::{Access, Errno, OpenFile, Page, Result as AttrResult, Seen, Target};
 
 use crate::enter::Visited;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
 use crate::presence::Shown;
 use crate::store::Store;

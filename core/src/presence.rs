@@ -112,11 +112,6 @@ impl Presence {
         self.groups.iter().filter(|on| on.is_added).map(|on| on.group)
     }
 
-    /// Whether there is anything to look up.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.attrs.is_empty()
-    }
-
     fn group(&self, group: GroupHandle) -> Option<&OnGroup> {
         self.groups.iter().find(|on| on.group == group)
     }

@@ -1,4 +1,3 @@
-use std::cell::Cell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -11,15 +10,16 @@ use crate::entries::{Child, forget};
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, kind};
 use crate::node::Node;
-use crate::payload::Payload;
+use crate::payload::Body;
+use crate::pending;
 use crate::store::{Store, Tree};
 
 /// What has become of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Removal {
-    /// So many objects have gone. Nothing of their drivers is running on them, or ever will.
+    /// So many objects, or attributes of one, have gone. Nothing of their drivers is running on them, or ever will.
     Done(usize),
-    /// So many objects are leaving: they are `ENODEV` for all. The caller is inside one of them, in a callback or with a guard; as
+    /// So many objects, or attributes, are leaving: they are `ENODEV` for all. The caller is inside one of them, in a callback or with a guard; as
     /// it leaves the last of them, its thread waits for the others who are inside and drops the payloads.
     ///
     /// Where those wait for the caller in turn, it cannot: then the objects go on leaving, as after [`Error::Deadlock`], which the
@@ -28,10 +28,10 @@ pub enum Removal {
 }
 
 impl Removal {
-    /// How many objects it has to do with.
-    pub fn objects(self) -> usize {
+    /// How many objects, or attributes, it has to do with.
+    pub fn count(self) -> usize {
         match self {
-            Self::Done(objects) | Self::Begun(objects) => objects,
+            Self::Done(count) | Self::Begun(count) => count,
         }
     }
 }
@@ -64,13 +64,13 @@ impl Store {
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
         let tree = &*self.tree;
-        if let Some(payload) = tree.reap_but(object).and_then(Payload::into_value) {
+        if let Some(payload) = tree.reap_but(object).and_then(|body| body.payload.into_value()) {
             return Ok(payload);
         }
         if tree.nodes.is_inside(object) {
             return Err(if tree.nodes.contains(object) { Error::Inside } else { Error::Leaving });
         }
-        let is_one = tree.nodes.enter(object).map(|payload| payload.is::<T>());
+        let is_one = tree.nodes.enter(object).map(|body| body.payload.is::<T>());
         if !is_one.map_err(|_| tree.gone(object))? {
             return Err(Error::WrongType);
         }
@@ -81,11 +81,12 @@ impl Store {
             Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(tree.gone(object)),
             Err(error) => return Err(error),
         }
+        tree.wake_all([object]);
         let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
         let payload = quiet.take();
         tree.detach(&[object]);
         drop(quiet);
-        payload.and_then(|(_, payload)| payload.into_value()).ok_or(Error::WrongType)
+        payload.and_then(|(_, body)| body.payload.into_value()).ok_or(Error::WrongType)
     }
 
     /// Unregisters an object and all below it, and drops the payloads, on the caller's thread, children before parents.
@@ -140,7 +141,7 @@ impl Tree {
     }
 
     /// Finishes what was given up. The payload of one object is handed back, if it is among them.
-    fn reap_but(&self, kept: KobjectHandle) -> Option<Payload> {
+    fn reap_but(&self, kept: KobjectHandle) -> Option<Body> {
         let (mut found, mut panic) = (None, None);
         for leaving in self.nodes.given_up() {
             let Ok(quiet) = leaving.drain_until(Instant::now()) else { continue };
@@ -163,6 +164,7 @@ impl Tree {
             .into_iter()
             .filter(|object| self.nodes.contains(*object))
             .try_for_each(|object| leaving.mark(object))?;
+        self.wake_all(leaving.handles());
         let quiet = leaving.drain().map_err(|(_, error)| error)?;
         self.finish(quiet, KobjectHandle::null());
         Ok(())
@@ -174,6 +176,7 @@ impl Tree {
         if ours == 0 {
             return Err(self.gone(top));
         }
+        self.wake_all(leaving.handles());
         if leaving.is_inside() {
             // None of the `others` is left to be joined: who is inside an object may not, so `mark_subtree` has refused where
             // there is one.
@@ -186,7 +189,7 @@ impl Tree {
                         tree.finish(quiet, KobjectHandle::null());
                     }
                 }
-                Err((_, error)) => UNFINISHED.set(Some(error.into())),
+                Err((_, error)) => pending::unfinished(error.into()),
             });
             return Ok(Removal::Begun(ours));
         }
@@ -199,7 +202,7 @@ impl Tree {
 
     /// Drops the payloads of objects that have been drained, takes the objects out of the tree and gives them up. Returns how
     /// many there were, and the one payload that is not to be dropped, if it is among them.
-    fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Payload>) {
+    fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Body>) {
         let objects: Vec<_> = quiet.handles().collect();
         let finish = Finish { tree: self, objects: &objects };
         let payload = quiet.drop_payloads_but(kept);
@@ -279,8 +282,8 @@ impl Tree {
     }
 }
 
-type Leaving<'a> = enodev_handles::Leaving<'a, kind::Kobject, Node, Payload>;
-type Drained<'a> = enodev_handles::Quiet<'a, kind::Kobject, Node, Payload>;
+type Leaving<'a> = enodev_handles::Leaving<'a, kind::Kobject, Node, Body>;
+type Drained<'a> = enodev_handles::Quiet<'a, kind::Kobject, Node, Body>;
 
 /// A subtree that is leaving.
 struct Marked {

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Values of this size, or smaller, need no memory of their own.
-const INLINE: usize = 40;
+const INLINE: usize = 32;
 
 type Space = MaybeUninit<[usize; INLINE / size_of::<usize>()]>;
 

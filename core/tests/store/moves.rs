@@ -247,7 +247,7 @@ fn a_moved_object_goes_with_the_one_or_stays_with_the_other() {
                 unreachable!("the subtree goes");
             });
             crate::common::until(|| started.load(SeqCst) > round % 5);
-            let removed = store.unregister_subtree(top).unwrap().objects();
+            let removed = store.unregister_subtree(top).unwrap().count();
             (mover.join().unwrap(), removed)
         });
         match end {

@@ -172,7 +172,7 @@ fn overlapping_removals_share_the_work() {
                 scope.spawn(move || {
                     start.wait();
                     match store.unregister_subtree(top) {
-                        Ok(count) => drop(counted.fetch_add(count.objects(), SeqCst)),
+                        Ok(count) => drop(counted.fetch_add(count.count(), SeqCst)),
                         Err(error) => assert_eq!(error, GONE),
                     }
                     let dropped = rig.dropped();

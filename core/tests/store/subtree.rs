@@ -112,7 +112,7 @@ fn a_newcomer_is_in_the_batch_or_is_refused() {
                 })
                 .collect();
             until(|| started.load(SeqCst) > round % 7);
-            let gone = store.unregister_subtree(top).unwrap().objects();
+            let gone = store.unregister_subtree(top).unwrap().count();
             let added: Vec<_> = adders.into_iter().flat_map(|adder| adder.join().unwrap()).collect();
             (added, gone)
         });
