@@ -18,4 +18,4 @@ pub(crate) use floor::{RawIndex, Slotmap};
 pub(crate) use maps::{Dashmap, Papaya};
 pub(crate) use slots::{ConcurrentSlotmap, IdrEbr, ShardedSlab};
 pub(crate) use store::{StoreEnter, StoreEnterDyn};
-pub(crate) use texts::{ArcAttribute, Attribute, KernelAttribute};
+pub(crate) use texts::{ArcAttribute, Attribute, KernelAttribute, Text};

@@ -3,7 +3,7 @@
 use super::contenders::{
     ArcAttribute, ArcClone, ArcSwap, Attribute, ColumnJoin, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr,
     InSession, KernelAttribute, LockedBtreeArc, Papaya, PinEach, PinHeld, RawIndex, ShardedSlab, Slotmap, StoreEnter,
-    StoreEnterDyn, VmmBtreeWeak, WeakUpgrade,
+    StoreEnterDyn, Text, VmmBtreeWeak, WeakUpgrade,
 };
 use super::row::Row;
 use super::{remove, unregister};
@@ -40,7 +40,7 @@ pub const ROWS: &[Row] = &[
     Row::churn_beside_reader::<Enodev>("enodev_churn_readers"),
     Row::removal("enodev_remove_batch", remove::enodev_batch),
     Row::removal("vmm_rwlock_btree_weak_remove", remove::bus),
-    Row::read::<Attribute>("attr_read"),
+    Row::read::<Attribute<Text>>("attr_read"),
     Row::read::<ArcAttribute>("attr_read_arc"),
     Row::read::<KernelAttribute>("kernel_pread"),
     Row::unregister("unregister_0_open", unregister::without_files),

@@ -14,6 +14,10 @@ const DEVICES: usize = 16;
 /// So many files are open of each.
 const FILES: usize = 10_000;
 
+/// So many open files lie together. An allocator that maps larger pieces of memory, and sees them unmapped, may change its ways
+/// with those of the rows that follow.
+const LOT: usize = 500;
+
 /// A store in which other devices stay.
 struct Unregistering {
     store: Store,
@@ -50,13 +54,14 @@ fn build(objects: usize, files: usize) -> Result<Box<dyn Measured>> {
 impl Unregistering {
     /// Has the round's devices come, and opens their files. One device more has come and gone when this returns, and all the
     /// others have been read, so that with files and without the removals begin in the same caches.
-    fn make(&self) -> Result<(Vec<DeviceHandle>, Vec<File>)> {
-        let (mut devices, mut files) = (Vec::new(), Vec::with_capacity(self.files * DEVICES));
+    fn make(&self) -> Result<(Vec<DeviceHandle>, Vec<Vec<File>>)> {
+        let (mut devices, mut lots) = (Vec::new(), Vec::new());
         let first = self.store.register(self.dir, "first", self.ty, Payload::new(0))?;
         for payload in payloads(DEVICES) {
             let device = self.store.register(self.dir, &format!("device{}", payload.number()), self.ty, payload)?;
-            for _ in 0..self.files {
-                files.push(self.store.open(device, "number", Access::READ)?);
+            for _ in 0..self.files / LOT {
+                let files = (0..LOT).map(|_| self.store.open(device, "number", Access::READ));
+                lots.push(files.collect::<enodev::Result<Vec<_>>>()?);
             }
             devices.push(device);
         }
@@ -64,7 +69,7 @@ impl Unregistering {
             self.store.read(*device, "number")?;
         }
         self.remove(&[first])?;
-        Ok((devices, files))
+        Ok((devices, lots))
     }
 
     fn remove(&self, devices: &[DeviceHandle]) -> Result<()> {
@@ -76,10 +81,10 @@ impl Unregistering {
 
     /// Sees that files are open of all the devices, and that they end with them.
     fn check(&self) -> Result<()> {
-        let (devices, files) = self.make()?;
+        let (devices, lots) = self.make()?;
         // Nothing is shown for an empty buffer: the texts of so many files would fill a gigabyte.
-        let reads = || files.iter().map(|file| file.pread(&self.store, 0, &mut []));
-        let open = files.len() == self.files * devices.len() && reads().all(|read| read.is_ok());
+        let reads = || lots.iter().flatten().map(|file| file.pread(&self.store, 0, &mut []));
+        let open = reads().count() == self.files * devices.len() && reads().all(|read| read.is_ok());
         self.remove(&devices)?;
         let closed = reads().all(|read| read == Err(Errno::ENODEV));
         if open && closed { Ok(()) } else { Err("files do not end with their devices".into()) }

@@ -1,6 +1,7 @@
 //! Attributes as text, read through files that stay open.
 
 use std::hint::black_box;
+use std::marker::PhantomData;
 
 use enodev::{Access, DeviceType, File, Shared, Store};
 
@@ -28,31 +29,39 @@ fn tells(buffer: &Buffer, count: u64, payload: &Payload) -> bool {
     text == Some(format!("{}\n", payload.number()).as_bytes())
 }
 
-/// The devices of a store, an open file of each. `define` adds the attribute of the name that it is given.
-fn devices(
-    objects: usize,
-    define: impl FnOnce(DeviceType<Shared<Payload>>, &str) -> DeviceType<Shared<Payload>>,
-) -> Result<(Store, Vec<File>)> {
-    let store = Store::new()?;
-    let ty = store.define(define(DeviceType::shared("device"), NAME))?;
-    let mut files = Vec::with_capacity(objects);
-    for payload in payloads(objects) {
-        let device = store.register(store.root(), &format!("device{}", payload.number()), ty, payload)?;
-        files.push(store.open(device, NAME, Access::READ)?);
-    }
-    Ok((store, files))
+type Type = DeviceType<Shared<Payload>>;
+
+/// How enodev's attribute is defined. Another way is another row, `Row::read::<Attribute<ThatWay>>`.
+pub(crate) trait Define: Send + Sync + 'static {
+    /// The type with an attribute of this name, whose text is the number of the object and a newline.
+    fn define(ty: Type, name: &str) -> Type;
 }
 
-/// An attribute of enodev's store.
-pub(crate) struct Attribute(Store);
+/// As a text, by a callback that fills the page.
+pub(crate) struct Text;
 
-impl Get for Attribute {
+impl Define for Text {
+    fn define(ty: Type, name: &str) -> Type {
+        ty.ro(name, |device, page| page.line(device.number()))
+    }
+}
+
+/// An attribute of enodev's store: an open file of each device.
+pub(crate) struct Attribute<D>(Store, PhantomData<D>);
+
+impl<D: Define> Get for Attribute<D> {
     type Handle = File;
     type Thread<'a> = Buffer;
 
     fn build(objects: usize) -> Result<(Self, Vec<File>)> {
-        let (store, files) = devices(objects, |ty, name| ty.ro(name, |device, page| page.line(device.number())))?;
-        Ok((Self(store), files))
+        let store = Store::new()?;
+        let ty = store.define(D::define(DeviceType::shared("device"), NAME))?;
+        let mut files = Vec::with_capacity(objects);
+        for payload in payloads(objects) {
+            let device = store.register(store.root(), &format!("device{}", payload.number()), ty, payload)?;
+            files.push(store.open(device, NAME, Access::READ)?);
+        }
+        Ok((Self(store, PhantomData), files))
     }
 
     fn thread(&self) -> Buffer {
