@@ -261,14 +261,7 @@ impl Store {
     }
 
     /// An attribute of a group, as [`Presence`](crate::presence::Presence) wants to know it.
-    pub(crate) fn of(
-        &self,
-        pin: &Pin<'_>,
-        node: &Node,
-        group: GroupHandle,
-        meta: &GroupMeta,
-        attr: AttrHandle,
-    ) -> Of {
+    pub(crate) fn of(&self, pin: &Pin<'_>, node: &Node, group: GroupHandle, meta: &GroupMeta, attr: AttrHandle) -> Of {
         let mode = self.attr_meta(pin, attr).map_or(enodev_attrs::Mode::empty(), |meta| meta.mode);
         Of { attr, group, is_own: Some(meta.ty) == node.ty, mode }
     }

@@ -156,7 +156,12 @@ impl Store {
     }
 
     /// Runs our own code inside an attribute of an object.
-    pub(crate) fn within(&self, object: KobjectHandle, attr: AttrHandle, run: impl FnOnce() -> AttrResult) -> AttrResult {
+    pub(crate) fn within(
+        &self,
+        object: KobjectHandle,
+        attr: AttrHandle,
+        run: impl FnOnce() -> AttrResult,
+    ) -> AttrResult {
         let at = Visited { object, attr, opened: None, seen: None };
         let attr = self.attrs.enter(attr)?;
         let body = self.tree.nodes.enter_labelled(object, attr.label)?;

@@ -42,8 +42,8 @@ pub use unregister::Removal;
 
 #[doc(inline)]
 pub use enodev_attrs::{
-    Access, Attribute, DefineError, Errno, Group, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page, Plain, Value, Visibility,
-    choices, parse,
+    Access, Attribute, DefineError, Errno, Group, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page, Plain, Value,
+    Visibility, choices, parse,
 };
 #[doc(inline)]
 pub use enodev_handles::{

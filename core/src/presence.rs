@@ -198,7 +198,8 @@ impl Presence {
     /// Hides an attribute by hand, or shows it again.
     pub(crate) fn hide(&mut self, attr: AttrHandle, is_hidden: bool) {
         let now = self.now + 1;
-        let on = self.attrs.entry(attr).or_insert(OnAttr { since: 0, decided: Visibility::AsDefined, is_hidden: false });
+        let on =
+            self.attrs.entry(attr).or_insert(OnAttr { since: 0, decided: Visibility::AsDefined, is_hidden: false });
         if on.is_hidden && !is_hidden {
             on.since = now;
             self.now = now;

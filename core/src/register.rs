@@ -133,7 +133,8 @@ impl Store {
     /// Whether not everything is as it was defined.
     fn is_special(&self, group: &GroupCode, decision: &Decision) -> bool {
         let pin = self.tree.domain.pin();
-        let as_defined = |(attr, mode): &(_, Option<_>)| self.attr_meta(&pin, *attr).is_ok_and(|meta| Some(meta.mode) == *mode);
+        let as_defined =
+            |(attr, mode): &(_, Option<_>)| self.attr_meta(&pin, *attr).is_ok_and(|meta| Some(meta.mode) == *mode);
         !decision.is_shown || decision.modes.len() != group.attrs.len() || !decision.modes.iter().all(as_defined)
     }
 }

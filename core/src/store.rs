@@ -7,8 +7,8 @@ use enodev_handles::{Arena, Domain, Strategy};
 use parking_lot::Mutex;
 
 use crate::attribute::{AttrCode, AttrMeta};
-use crate::group::{GroupCode, GroupMeta, TypeCode, TypeMeta};
 use crate::error::{Error, Result};
+use crate::group::{GroupCode, GroupMeta, TypeCode, TypeMeta};
 use crate::handle::{KobjectHandle, TypeHandle, kind};
 use crate::moves::Moves;
 use crate::node::Node;

@@ -224,7 +224,7 @@ impl Subject {
             Step::UnregisterSubtree(object) => {
                 let object = known(object);
                 let count = store.unregister_subtree(self.handles[object]);
-                assert_eq!(count.map(Removal::objects), model.unregister_subtree(object));
+                assert_eq!(count.map(Removal::count), model.unregister_subtree(object));
             }
             Step::Lookup(path) => {
                 let found = store.lookup(&path.join("/")).map(|found| self.number(found));
