@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::mem;
 
 use enodev_attrs::{Errno, Mode, Name};
 use enodev_handles::Pin;
@@ -44,7 +45,8 @@ pub enum EntryKind {
     Group(GroupHandle),
 }
 
-/// Finding. None of these waits or runs foreign code; what they return was so at some moment of the call.
+/// Finding. None of these waits or runs foreign code; what they return was so at some moment of the call. Objects that are moved
+/// meanwhile are met where they were before, or where they are after.
 impl Store {
     /// The object at a path. Names are separated by `/`; one at the beginning, empty names and `.` mean nothing; `..` is the
     /// parent, and the root's is the root. Links are followed.
@@ -228,17 +230,14 @@ impl Store {
     pub fn path(&self, object: impl AsKobject) -> Result<String> {
         let object = object.kobject();
         self.tree.settled(|pin| {
-            let mut node = self.tree.nodes.get(pin, object)?;
-            let mut names = vec![];
-            loop {
-                let place = node.place();
-                let parent = place.parent;
-                let Some(name) = name_of(place) else { break };
-                names.push(name);
+            let mut place = self.tree.nodes.get(pin, object)?.place();
+            let mut places = Vec::with_capacity(8);
+            while place.name.is_some() {
                 // An ancestor may be leaving: then so is the object, and this is where it was.
-                node = self.tree.nodes.get_leaving(pin, parent)?;
+                let parent = self.tree.nodes.get_leaving(pin, place.parent)?;
+                places.push(mem::replace(&mut place, parent.place()));
             }
-            Ok(join(&names))
+            Ok(join(&places))
         })
     }
 
@@ -272,21 +271,14 @@ impl Store {
     }
 }
 
-/// The name of a place, without a copy where there need be none.
-fn name_of(place: Cow<'_, Place>) -> Option<Cow<'_, Name>> {
-    match place {
-        Cow::Borrowed(place) => place.name.as_ref().map(Cow::Borrowed),
-        Cow::Owned(place) => place.name.map(Cow::Owned),
-    }
-}
-
-/// The path of names that are given from the object upwards.
-fn join(names: &[Cow<'_, Name>]) -> String {
-    if names.is_empty() {
+/// The path of places that are given from the object upwards, without the root.
+fn join(places: &[Cow<'_, Place>]) -> String {
+    if places.is_empty() {
         return "/".into();
     }
-    let mut path = String::with_capacity(names.iter().map(|name| 1 + name.len()).sum());
-    for name in names.iter().rev() {
+    let names = || places.iter().rev().filter_map(|place| place.name.as_deref());
+    let mut path = String::with_capacity(names().map(|name| 1 + name.len()).sum());
+    for name in names() {
         path.push('/');
         path.push_str(name);
     }

@@ -25,7 +25,7 @@ use crate::state::State;
 ///
 /// | from | what may be called | who waits |
 /// |---|---|---|
-/// | anywhere | looking up, listing, entering shared payloads, adding, linking | nobody |
+/// | anywhere | looking up, listing, entering shared payloads, adding, linking, moving | nobody |
 /// | anywhere | [`enter_mut`](Self::enter_mut), and attributes of exclusive payloads | for the one who is inside |
 /// | outside | removing | for those inside, and for another thread's removal of the same |
 /// | a callback, or with a guard | removing other objects | for those inside; never for another thread's removal ([`Error::Leaving`]) |

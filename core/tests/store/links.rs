@@ -1,8 +1,9 @@
 //! Links: other names for objects.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use enodev::{AsKobject, EntryKind, Error, Removal};
+use enodev::{AsKobject, EntryKind, Errno, Error, Removal};
 
 use crate::common::{Disk, GONE, Rig, until};
 
@@ -161,4 +162,107 @@ fn a_link_needs_both_ends() {
     rig.assert_holds(disk, &[]);
     foreign.assert_holds(foreign.store.lookup("/disk").unwrap(), &[]);
     store.link(disk, "to", disk).unwrap();
+}
+
+/// F22: a link is told from what is none, and the links to an object are told wherever they are; both go on being right when the
+/// target, or the directory that the link is in, is moved.
+#[test]
+fn links_are_read_from_either_end() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let [bus, class, disk] = ["bus", "class", "disk"].map(|name| rig.add(store.root(), name));
+    rig.add(bus, "child");
+    for (dir, name) in [(class, "b"), (bus, "link"), (class, "a"), (disk, "self")] {
+        store.link(dir, name, disk).unwrap();
+    }
+    let expected = [(bus, "link"), (class, "a"), (class, "b"), (disk, "self")];
+    let assert_links = || {
+        let links = store.links_to(disk).unwrap();
+        let links: Vec<_> = links.iter().map(|(dir, name)| (*dir, name.as_str())).collect();
+        assert_eq!(links, expected.map(|(dir, name)| (dir.kobject(), name)));
+        for (dir, name) in expected {
+            assert_eq!(store.readlink(dir, name), Ok(disk.kobject()));
+        }
+    };
+    assert_links();
+    store.move_to(disk, bus, "elsewhere").unwrap();
+    store.move_to(class, bus, "class").unwrap();
+    assert_links();
+    assert_eq!(store.lookup("/bus/class/a"), Ok(disk.kobject()));
+
+    for name in ["child", "text", "class"] {
+        assert_eq!(store.readlink(bus, name), Err(Errno::EINVAL.into()), "{name}");
+    }
+    assert_eq!(store.readlink(bus, "nothing"), Err(Error::NotFound));
+    assert_eq!(store.links_to(bus), Ok(vec![]));
+    store.unlink(class, "a").unwrap();
+    assert_eq!(store.links_to(disk).unwrap().len(), 3);
+    assert_eq!(store.unregister_subtree(class), Ok(Removal::Done(1)));
+    assert_eq!(store.links_to(disk).unwrap().len(), 2);
+    assert_eq!((store.readlink(class, "b"), store.links_to(class)), (Err(GONE), Err(GONE)));
+}
+
+/// F22, E-22: from the moment when the target is marked, its links are seen by nobody, nor are those in a directory that leaves told of to
+/// the target; and no successor that takes the target's name meanwhile, at another place, is reached by the old link.
+#[test]
+fn a_link_is_not_seen_while_either_end_leaves() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let dir = store.create(store.root(), "dir").unwrap();
+    let [old, other] = ["sda", "sdb"].map(|name| rig.add(store.root(), name));
+    store.link(dir, "to", old).unwrap();
+    store.link(old, "from", other).unwrap();
+    thread::scope(|scope| {
+        let shut = rig.world.gate.shut();
+        scope.spawn(|| rig.read(old, "slow"));
+        rig.world.gate.wait_for(1);
+        let remover = scope.spawn(|| store.unregister_subtree(old));
+        until(|| !store.contains(old));
+        store.rename(other, "sdc").unwrap();
+        assert_eq!(store.readlink(dir, "to"), Err(Error::NotFound));
+        assert_eq!(store.readlink(old, "from"), Err(GONE));
+        assert_eq!((store.links_to(old), store.links_to(other)), (Err(GONE), Ok(vec![])));
+        // The link's own name is as taken as that of its target.
+        assert_eq!(store.link(dir, "to", other), Err(Error::Exists));
+        assert_eq!(store.rename(other, "sda"), Err(Error::Exists));
+        drop(shut);
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(1)));
+    });
+    store.rename(other, "sda").unwrap();
+    assert_eq!(store.readlink(dir, "to"), Err(Error::NotFound));
+    store.link(dir, "to", other).unwrap();
+    assert_eq!(store.readlink(dir, "to"), Ok(other.kobject()));
+}
+
+/// F22: while links are made and taken away, whoever finds one by one end finds it by the other.
+#[test]
+fn a_link_is_there_at_both_ends_or_at_neither() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let [dir, target] = ["dir", "target"].map(|name| store.create(store.root(), name).unwrap());
+    let changes = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let changer = scope.spawn(|| {
+            for round in 0..20_000 {
+                changes.fetch_add(1, SeqCst);
+                if round % 2 == 0 { store.link(dir, "to", target) } else { store.unlink(dir, "to") }.unwrap();
+                (0..round % 100).for_each(|_| std::hint::spin_loop());
+            }
+        });
+        loop {
+            let is_last = changer.is_finished();
+            let before = changes.load(SeqCst);
+            let is_here = || store.links_to(target).unwrap().len() == 1;
+            let is_there = || store.readlink(dir, "to") == Ok(target);
+            // Seen changed at one end, as it is after the change that has begun last.
+            let expected = before % 2 == 1;
+            let (first, then) = if before % 4 < 2 { (is_here(), is_there()) } else { (is_there(), is_here()) };
+            if changes.load(SeqCst) == before {
+                assert!(first != expected || then == expected);
+            }
+            if is_last {
+                return;
+            }
+        }
+    });
 }

@@ -17,6 +17,8 @@ enum Step {
     Register(usize, &'static str),
     Link(usize, &'static str, usize),
     Unlink(usize, &'static str),
+    Rename(usize, &'static str),
+    Move(usize, usize, &'static str),
     Unregister(usize),
     UnregisterSubtree(usize),
     Lookup(Vec<&'static str>),
@@ -31,6 +33,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (object(), name()).prop_map(|(at, name)| Step::Register(at, name)),
         4 => (object(), name(), object()).prop_map(|(at, name, to)| Step::Link(at, name, to)),
         1 => (object(), name()).prop_map(|(at, name)| Step::Unlink(at, name)),
+        2 => (object(), name()).prop_map(|(object, name)| Step::Rename(object, name)),
+        3 => (object(), object(), name()).prop_map(|(object, to, name)| Step::Move(object, to, name)),
         1 => object().prop_map(Step::Unregister),
         1 => object().prop_map(Step::UnregisterSubtree),
         2 => prop::collection::vec(part(), 0..6).prop_map(Step::Lookup),
@@ -94,6 +98,47 @@ impl Model {
             }
             _ => Err(Error::NotFound),
         }
+    }
+
+    fn readlink(&self, at: usize, name: &str) -> Result<usize, Error> {
+        let dir = self.get(at)?;
+        match dir.entries.get(name) {
+            Some(Entry::Link(target)) => Ok(*target),
+            None if !(dir.registered && name == "size") => Err(Error::NotFound),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    fn links_to(&self, object: usize) -> Result<Vec<(usize, String)>, Error> {
+        self.get(object)?;
+        let dirs = self.0.iter().enumerate().filter_map(|(at, dir)| Some((at, dir.as_ref()?)));
+        let links = dirs.flat_map(|(at, dir)| dir.entries.iter().map(move |(name, entry)| (at, *name, *entry)));
+        let here = links.filter(|(.., entry)| *entry == Entry::Link(object));
+        Ok(here.map(|(at, name, _)| (at, name.to_owned())).collect())
+    }
+
+    fn move_to(&mut self, object: usize, to: usize, name: &'static str) -> Result<(), Error> {
+        if object == 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let (parent, old) = self.get(object).map(|object| (object.parent, object.name))?;
+        self.get(to).map_err(|_| Error::NotFound)?;
+        let mut at = to;
+        while at != object && at != 0 {
+            at = self.get(at)?.parent;
+        }
+        if at == object {
+            return Err(Errno::EINVAL.into());
+        }
+        if (parent, old) == (to, name) {
+            return Ok(());
+        }
+        self.check_free(to, name)?;
+        self.entries(parent).remove(old);
+        self.entries(to).insert(name, Entry::Child(object));
+        let moved = self.0[object].as_mut().unwrap();
+        (moved.parent, moved.name) = (to, name);
+        Ok(())
     }
 
     /// The payload of a registered object is its number.
@@ -216,6 +261,17 @@ impl Subject {
                 let at = known(at);
                 assert_eq!(store.unlink(self.handles[at], name), model.unlink(at, name));
             }
+            Step::Rename(object, name) => {
+                let object = known(object);
+                // The root has no other place.
+                let parent = model.get(object).map_or(0, |object| object.parent);
+                assert_eq!(store.rename(self.handles[object], name), model.move_to(object, parent, name));
+            }
+            Step::Move(object, to, name) => {
+                let (object, to) = (known(object), known(to));
+                let moved = store.move_to(self.handles[object], self.handles[to], name);
+                assert_eq!(moved, model.move_to(object, to, name));
+            }
             Step::Unregister(object) => {
                 let object = known(object);
                 let device = enodev::DeviceHandle::from_bits(self.handles[object].to_bits());
@@ -246,6 +302,17 @@ impl Subject {
             let parent = store.parent(handle).map(|parent| self.number(parent));
             assert_eq!(parent, expected.map(|object| object.parent));
             assert_eq!(store.device(handle).is_ok(), expected.is_ok_and(|object| object.registered));
+            let links = store.links_to(handle).map(|links| {
+                let mut links: Vec<_> =
+                    links.into_iter().map(|(dir, name)| (self.number(dir), name.as_str().to_owned())).collect();
+                links.sort();
+                links
+            });
+            assert_eq!(links, model.links_to(number));
+            for name in NAMES {
+                let target = store.readlink(handle, name).map(|target| self.number(target));
+                assert_eq!(target, model.readlink(number, name));
+            }
             let size = match expected {
                 Ok(object) if object.registered => Ok(format!("{number}\n").into_bytes()),
                 Ok(_) => Err(Error::NotFound),
@@ -263,7 +330,7 @@ impl Subject {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
-    /// Whatever is added, linked and removed in whatever order, the store answers every question as the model does, about
+    /// Whatever is added, linked, moved and removed in whatever order, the store answers every question as the model does, about
     /// the objects that are there and about all that have gone.
     #[test]
     fn the_tree_is_as_the_model_says(steps in prop::collection::vec(step(), 1..60)) {

@@ -121,6 +121,40 @@ fn no_answer_goes_back_behind_another() {
     );
 }
 
+/// F25: as long as an object is moved once at most, whoever misses it where it comes from finds it where it goes to, and whoever finds
+/// it there misses it where it came from, by its entries and by its parent: it is in one place at any time.
+#[test]
+fn an_object_is_in_one_place_at_any_time() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let dirs = ["a", "b"].map(|name| store.create(store.root(), name).unwrap());
+    let x = store.create(dirs[0], "x").unwrap();
+    // How many moves have begun. An odd one goes from the first directory to the second.
+    let begun = AtomicUsize::new(0);
+    look_during(
+        20_000,
+        |round| {
+            begun.store(round + 1, SeqCst);
+            store.move_to(x, dirs[(round + 1) % 2], "x").unwrap();
+            // The time for a look that nothing else comes in between of.
+            (0..round % 300).for_each(|_| std::hint::spin_loop());
+        },
+        || {
+            let before = begun.load(SeqCst);
+            let (from, to) = (dirs[(before + 1) % 2], dirs[before % 2]);
+            let is_in = |dir| !names_in(store, dir).is_empty();
+            let is_parent = |dir| store.parent(x) == Ok(dir);
+            let missed = [(!is_in(from), is_in(to)), (!is_in(from), is_parent(to)), (!is_parent(from), is_in(to))];
+            let found = [(is_in(to), !is_in(from)), (is_in(to), is_parent(to)), (is_parent(to), !is_in(from))];
+            if begun.load(SeqCst) == before {
+                for (first, then) in missed.into_iter().chain(found) {
+                    assert!(!first || then, "{missed:?} {found:?}");
+                }
+            }
+        },
+    );
+}
+
 /// `a0`, in it 30 plain directories one in the other, in the innermost `b0`, in that `x`.
 struct Tower {
     a: KobjectHandle,
