@@ -13,21 +13,15 @@ pub(crate) struct State {
     position: u64,
     /// Where the pass stands, once there has been one.
     pass: Option<u64>,
-    /// Allocated by the first `show`.
-    pages: Option<Pages>,
-}
-
-/// Two pages, so that a `show` that fails leaves the snapshot as it is.
-struct Pages {
-    /// The text of the pass.
-    snapshot: Page,
-    /// What the next `show` fills.
-    next: Page,
+    /// Two, so that a `show` that fails leaves the snapshot as it is. Allocated by the first `show`.
+    pages: Option<[Page; 2]>,
+    /// Which of them is the text of the pass. The other is what the next `show` fills.
+    snapshot: usize,
 }
 
 impl State {
     pub(crate) fn new() -> State {
-        State { position: 0, pass: None, pages: None }
+        State { position: 0, pass: None, pages: None, snapshot: 0 }
     }
 
     #[inline]
@@ -82,14 +76,15 @@ impl State {
             target.alive()?;
             return Ok(0);
         }
-        let pages = self.pages.get_or_insert_with(|| Pages { snapshot: Page::new(), next: Page::new() });
+        let pages = self.pages.get_or_insert_with(|| [Page::new(), Page::new()]);
         if offset != 0 && self.pass == Some(offset) {
             target.alive()?;
         } else {
-            pages.next.fill(|page| target.show(page, seen))?;
-            std::mem::swap(&mut pages.snapshot, &mut pages.next);
+            let next = self.snapshot ^ 1;
+            pages[next].fill(|page| target.show(page, seen))?;
+            self.snapshot = next;
         }
-        let text = pages.snapshot.as_bytes();
+        let text = pages[self.snapshot].as_bytes();
         let unread = usize::try_from(offset).ok().and_then(|from| text.get(from..)).unwrap_or_default();
         let count = unread.len().min(buf.len());
         buf[..count].copy_from_slice(&unread[..count]);
@@ -155,7 +150,7 @@ mod tests {
 
     fn pages(state: &State) -> Option<[*const u8; 2]> {
         let pages = state.pages.as_ref()?;
-        let mut memory = [&pages.snapshot, &pages.next].map(|page| page.as_bytes().as_ptr());
+        let mut memory = pages.each_ref().map(|page| page.as_bytes().as_ptr());
         memory.sort();
         Some(memory)
     }
@@ -179,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_position_stops_at_the_highest_offset() {
-        let mut state = State { position: OFFSET_MAX - 1, pass: None, pages: None };
+        let mut state = State { position: OFFSET_MAX - 1, ..State::new() };
         state.advance(3);
         assert_eq!(state.position, OFFSET_MAX);
     }
