@@ -41,9 +41,9 @@ use std::marker::PhantomData;
 pub enum Point {
     /// Before anything: an operation on an [`OpenFile`](crate::OpenFile) has been called.
     AtStart,
-    /// The access is right, and the lock of the file comes next.
+    /// The access is right, and the lock of the file comes next. Not passed by a [`Sole`](crate::Sole), which takes none.
     BeforeMutex,
-    /// The lock of the file is held, and the target comes next.
+    /// The operation is alone on the file, and the target comes next.
     AfterMutex,
     /// The owner is entered, and a callback of the [`Attribute`](crate::Attribute) comes next. Also where no file is open.
     AfterActive,

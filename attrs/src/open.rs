@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::SeekFrom;
-use std::mem;
 
 use bitflags::bitflags;
 use parking_lot::ReentrantMutex;
 
 #[cfg(feature = "fault-points")]
 use crate::fault::{self, Point};
-use crate::{Errno, Mode, Page, Result, Seen, Target};
+use crate::state::State;
+use crate::{Errno, Mode, Result, Seen, Target};
 
 bitflags! {
     /// What a file is opened for.
@@ -22,9 +22,6 @@ bitflags! {
         const WRITE = 2;
     }
 }
-
-/// The highest offset, as Linux's `loff_t` is signed.
-const OFFSET_MAX: u64 = i64::MAX as u64;
 
 /// The state of an open attribute.
 ///
@@ -91,23 +88,6 @@ pub struct OpenFile {
     state: ReentrantMutex<RefCell<State>>,
 }
 
-struct State {
-    /// Where `read` and `write` are, at most `OFFSET_MAX`.
-    position: u64,
-    /// Where the pass stands, once there has been one.
-    pass: Option<u64>,
-    /// Allocated by the first `show`.
-    pages: Option<Pages>,
-}
-
-/// Two pages, so that a `show` that fails leaves the snapshot as it is.
-struct Pages {
-    /// The text of the pass.
-    snapshot: Page,
-    /// What the next `show` fills.
-    next: Page,
-}
-
 impl OpenFile {
     /// Opens an attribute of this mode, with a callback to read and to write with or without one.
     ///
@@ -125,8 +105,7 @@ impl OpenFile {
         if access.contains(Access::READ) && !may_read || access.contains(Access::WRITE) && !may_write {
             return Err(Errno::EACCES);
         }
-        let state = State { position: 0, pass: None, pages: None };
-        Ok(OpenFile { access, seen: Seen::new(), state: ReentrantMutex::new(RefCell::new(state)) })
+        Ok(OpenFile { access, seen: Seen::new(), state: ReentrantMutex::new(RefCell::new(State::new())) })
     }
 
     /// What the file was opened for.
@@ -140,6 +119,30 @@ impl OpenFile {
         self.seen.get()
     }
 
+    /// The file for one who has it to himself: the same operations, without the lock.
+    ///
+    /// ```
+    /// # use enodev_attrs::{Access, Attribute, Owner, Thing};
+    /// # use enodev_handles::{Arena, Domain, Kind};
+    /// # enum Disks {}
+    /// # impl Kind for Disks { const NAME: &'static str = "Disk"; }
+    /// # struct Disk;
+    /// # impl Owner for Disk { type Ref<'a> = &'a Disk; }
+    /// # let domain = Domain::new()?;
+    /// # let disks: Arena<Disks, (), Disk> = Arena::new(&domain)?;
+    /// # let sda = disks.insert((), Disk)?;
+    /// # let size = Attribute::<Disk>::ro("size", |_, page| page.int(2048))?;
+    /// let size_of_sda = Thing::new(&disks, sda, &size);
+    /// let mut file = size_of_sda.open(Access::READ)?;
+    /// let mut buf = [0; 5];
+    /// assert_eq!(file.sole().read(&size_of_sda, &mut buf), Ok(5));
+    /// assert_eq!(&buf, b"2048\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sole(&mut self) -> Sole<'_> {
+        Sole { access: self.access, seen: &self.seen, state: self.state.get_mut().get_mut() }
+    }
+
     /// Reads at the position into `buf` and moves the position; 0 is the end.
     ///
     /// # Errors
@@ -149,11 +152,7 @@ impl OpenFile {
     /// - `ENODEV`: the target is gone, even if some of the snapshot is unread or `buf` is empty.
     /// - Those of the target. Position and snapshot are then as they were.
     pub fn read<T: Target + ?Sized>(&self, target: &T, buf: &mut [u8]) -> Result<usize> {
-        self.locked(Access::READ, |state| {
-            let count = state.read(target, state.position, buf, &self.seen)?;
-            state.advance(count);
-            Ok(count)
-        })
+        self.locked(Access::READ, |state| state.read(target, buf, &self.seen))
     }
 
     /// Reads at `offset` into `buf`; the position stays.
@@ -162,10 +161,7 @@ impl OpenFile {
     ///
     /// Those of [`read`](Self::read), and `EINVAL` for an offset above `i64::MAX`.
     pub fn pread<T: Target + ?Sized>(&self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        self.locked(Access::READ, |state| {
-            check_offset(target, offset)?;
-            state.read(target, offset, buf, &self.seen)
-        })
+        self.locked(Access::READ, |state| state.pread(target, offset, buf, &self.seen))
     }
 
     /// Writes `data` at the position and moves the position. Text is taken whole, binary data perhaps in
@@ -178,11 +174,7 @@ impl OpenFile {
     /// - `ENODEV`: the target is gone, even if `data` is empty or too long.
     /// - Those of the target. The position is then as it was.
     pub fn write<T: Target + ?Sized>(&self, target: &T, data: &[u8]) -> Result<usize> {
-        self.locked(Access::WRITE, |state| {
-            let count = write(target, state.position, data)?;
-            state.advance(count);
-            Ok(count)
-        })
+        self.locked(Access::WRITE, |state| state.write(target, data))
     }
 
     /// Writes `data` at `offset`; the position stays. For text the offset makes no difference.
@@ -191,10 +183,7 @@ impl OpenFile {
     ///
     /// Those of [`write`](Self::write), and `EINVAL` for an offset above `i64::MAX`.
     pub fn pwrite<T: Target + ?Sized>(&self, target: &T, offset: u64, data: &[u8]) -> Result<usize> {
-        self.locked(Access::WRITE, |_state| {
-            check_offset(target, offset)?;
-            write(target, offset, data)
-        })
+        self.locked(Access::WRITE, |state| state.pwrite(target, offset, data))
     }
 
     /// Moves the position and returns it, in bytes from the start. The end is the size that `stat` tells.
@@ -205,19 +194,11 @@ impl OpenFile {
     /// - `ENODEV`: the target is gone.
     /// - `EINVAL`: the position would be negative or above `i64::MAX`.
     pub fn seek<T: Target + ?Sized>(&self, target: &T, to: SeekFrom) -> Result<u64> {
-        self.locked(Access::empty(), |state| {
-            target.alive()?;
-            let position = match to {
-                SeekFrom::Start(offset) => Some(offset),
-                SeekFrom::Current(by) => state.position.checked_add_signed(by),
-                SeekFrom::End(by) => target.size().checked_add_signed(by),
-            };
-            state.position = position.filter(|&position| position <= OFFSET_MAX).ok_or(Errno::EINVAL)?;
-            Ok(state.position)
-        })
+        self.locked(Access::empty(), |state| state.seek(target, to))
     }
 
     /// Runs one operation that needs `access`, alone on this file.
+    #[inline]
     fn locked<R>(&self, access: Access, operation: impl FnOnce(&mut State) -> Result<R>) -> Result<R> {
         #[cfg(feature = "fault-points")]
         fault::pass(Point::AtStart);
@@ -234,48 +215,77 @@ impl OpenFile {
     }
 }
 
-impl State {
-    fn read<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8], seen: &Seen) -> Result<usize> {
-        if target.is_binary() { target.read_at(offset, buf, seen) } else { self.read_text(target, offset, buf, seen) }
-    }
-
-    fn read_text<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8], seen: &Seen) -> Result<usize> {
-        if buf.is_empty() {
-            target.alive()?;
-            return Ok(0);
-        }
-        let pages = self.pages.get_or_insert_with(|| Pages { snapshot: Page::new(), next: Page::new() });
-        if offset != 0 && self.pass == Some(offset) {
-            target.alive()?;
-        } else {
-            pages.next.fill(|page| target.show(page, seen))?;
-            mem::swap(&mut pages.snapshot, &mut pages.next);
-        }
-        let text = pages.snapshot.as_bytes();
-        let unread = usize::try_from(offset).ok().and_then(|from| text.get(from..)).unwrap_or_default();
-        let count = unread.len().min(buf.len());
-        buf[..count].copy_from_slice(&unread[..count]);
-        self.pass = Some(offset + count as u64);
-        Ok(count)
-    }
-
-    /// Moves the position on by what an operation has moved.
-    fn advance(&mut self, count: usize) {
-        self.position = self.position.saturating_add(count as u64).min(OFFSET_MAX);
-    }
+/// An [`OpenFile`] that is borrowed for good: nobody else can be at it, so there is no lock, no wait and no `EDEADLK`.
+///
+/// Its operations are those of the same name there, to the rest.
+pub struct Sole<'a> {
+    access: Access,
+    seen: &'a Seen,
+    state: &'a mut State,
 }
 
-fn write<T: Target + ?Sized>(target: &T, offset: u64, data: &[u8]) -> Result<usize> {
-    if target.is_binary() { target.write_at(offset, data) } else { target.store(data).map(|()| data.len()) }
-}
-
-/// Refuses an offset that Linux could not hold, of a target that is there.
-fn check_offset<T: Target + ?Sized>(target: &T, offset: u64) -> Result {
-    if offset > OFFSET_MAX {
-        target.alive()?;
-        return Err(Errno::EINVAL);
+impl Sole<'_> {
+    /// See [`OpenFile::read`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `OpenFile::read`, but `EDEADLK`.
+    pub fn read<T: Target + ?Sized>(&mut self, target: &T, buf: &mut [u8]) -> Result<usize> {
+        self.check(Access::READ)?;
+        self.state.read(target, buf, self.seen)
     }
-    Ok(())
+
+    /// See [`OpenFile::pread`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `OpenFile::pread`, but `EDEADLK`.
+    pub fn pread<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        self.check(Access::READ)?;
+        self.state.pread(target, offset, buf, self.seen)
+    }
+
+    /// See [`OpenFile::write`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `OpenFile::write`, but `EDEADLK`.
+    pub fn write<T: Target + ?Sized>(&mut self, target: &T, data: &[u8]) -> Result<usize> {
+        self.check(Access::WRITE)?;
+        self.state.write(target, data)
+    }
+
+    /// See [`OpenFile::pwrite`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `OpenFile::pwrite`, but `EDEADLK`.
+    pub fn pwrite<T: Target + ?Sized>(&mut self, target: &T, offset: u64, data: &[u8]) -> Result<usize> {
+        self.check(Access::WRITE)?;
+        self.state.pwrite(target, offset, data)
+    }
+
+    /// See [`OpenFile::seek`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `OpenFile::seek`, but `EDEADLK`.
+    pub fn seek<T: Target + ?Sized>(&mut self, target: &T, to: SeekFrom) -> Result<u64> {
+        self.check(Access::empty())?;
+        self.state.seek(target, to)
+    }
+
+    #[inline]
+    fn check(&self, access: Access) -> Result {
+        #[cfg(feature = "fault-points")]
+        fault::pass(Point::AtStart);
+        if !self.access.contains(access) {
+            return Err(Errno::EBADF);
+        }
+        #[cfg(feature = "fault-points")]
+        fault::pass(Point::AfterMutex);
+        Ok(())
+    }
 }
 
 /// Does not look inside, where an operation may be under way.
@@ -285,75 +295,15 @@ impl fmt::Debug for OpenFile {
     }
 }
 
+impl fmt::Debug for Sole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sole").field("access", &self.access).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Answers with as many bytes as the test asks for.
-    struct Text(usize);
-
-    impl Target for Text {
-        fn alive(&self) -> Result {
-            Ok(())
-        }
-
-        fn show(&self, page: &mut Page, _: &Seen) -> Result {
-            page.put_bytes(&vec![b'x'; self.0])
-        }
-
-        fn store(&self, _: &[u8]) -> Result {
-            Err(Errno::EIO)
-        }
-
-        fn read_at(&self, _: u64, _: &mut [u8], _: &Seen) -> Result<usize> {
-            Err(Errno::EIO)
-        }
-
-        fn write_at(&self, _: u64, _: &[u8]) -> Result<usize> {
-            Err(Errno::EIO)
-        }
-
-        fn is_binary(&self) -> bool {
-            false
-        }
-
-        fn size(&self) -> u64 {
-            0
-        }
-    }
-
-    fn pages(file: &OpenFile) -> Option<[*const u8; 2]> {
-        let state = file.state.lock();
-        let state = state.borrow();
-        let pages = state.pages.as_ref()?;
-        let mut memory = [&pages.snapshot, &pages.next].map(|page| page.as_bytes().as_ptr());
-        memory.sort();
-        Some(memory)
-    }
-
-    #[test]
-    fn memory_is_taken_by_the_first_show_and_kept() {
-        let file = OpenFile::new(Mode::RO, Access::READ, true, false).unwrap();
-        file.read(&Text(1), &mut []).unwrap();
-        assert_eq!(pages(&file), None);
-
-        let mut buf = [0; crate::PAGE_SIZE];
-        file.pread(&Text(1), 0, &mut buf).unwrap();
-        let memory = pages(&file);
-        assert!(memory.is_some());
-        for len in [crate::PAGE_SIZE, 3, crate::PAGE_SIZE + 1] {
-            let read = file.pread(&Text(len), 0, &mut buf);
-            assert_eq!(read, if len > crate::PAGE_SIZE { Err(Errno::E2BIG) } else { Ok(len) });
-            assert_eq!(pages(&file), memory);
-        }
-    }
-
-    #[test]
-    fn the_position_stops_at_the_highest_offset() {
-        let mut state = State { position: OFFSET_MAX - 1, pass: None, pages: None };
-        state.advance(3);
-        assert_eq!(state.position, OFFSET_MAX);
-    }
 
     #[test]
     fn an_open_file_refers_to_nothing_and_may_be_shared() {

@@ -83,6 +83,9 @@ fn every_operation_passes_the_points_in_order() {
     }
     let whole: Vec<Point> = [&POINTS[..3], &POINTS, &POINTS, &POINTS].concat();
     assert_eq!(passed.take(), whole);
+    let mut own = setup.text.open(Access::READ).unwrap();
+    assert_eq!(own.sole().read(&setup.thing(), &mut [0; 8]), Ok(2));
+    assert_eq!(passed.take(), [Point::AtStart, Point::AfterMutex, Point::AfterActive]);
     drop(hooks);
     assert!(setup.read().is_ok());
     assert_eq!(passed.take(), []);

@@ -4,6 +4,7 @@
 mod device;
 mod poll;
 mod sharing;
+mod sole;
 
 use std::io::SeekFrom;
 use std::sync::atomic::Ordering::SeqCst;
