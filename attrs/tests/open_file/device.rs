@@ -1,6 +1,6 @@
 //! A device that can be unplugged, with one attribute that files are opened on.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use enodev_attrs::{Access, Attribute, Errno, OpenFile, Owner, Page, Result, Seen, Target};
 use enodev_handles::Stale;
@@ -18,7 +18,7 @@ pub(crate) struct Payload {
     /// What binary files read and write.
     pub(crate) blob: Mutex<[u8; 8]>,
     /// How often text or blob have changed.
-    pub(crate) changes: AtomicU32,
+    pub(crate) changes: AtomicU64,
 }
 
 impl Owner for Payload {
@@ -45,7 +45,7 @@ impl Device {
                 shows: AtomicUsize::new(0),
                 stored: Mutex::new(Vec::new()),
                 blob: Mutex::new([0; 8]),
-                changes: AtomicU32::new(0),
+                changes: AtomicU64::new(0),
             },
             unplugged: AtomicBool::new(false),
             inside: AtomicUsize::new(0),
