@@ -33,7 +33,7 @@ pub use context::Context;
 pub use device_type::{AnyObject, DeviceType, Exclusive, Lending, Shared, Sharing, Type};
 pub use error::{Error, Result};
 pub use events::{Changed, Event};
-pub use file::File;
+pub use file::{File, Sole};
 pub use handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, TypeHandle, kind};
 pub use lookup::{Entry, EntryKind};
 pub use plain::PlainAttr;
