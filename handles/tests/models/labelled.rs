@@ -1,5 +1,6 @@
 //! Drains of those who are inside under a label, of an object that stays.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use enodev_handles::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,8 @@ impl Kind for Part {
 /// An object of which a part can be revoked.
 struct Parts {
     is_gone: AtomicBool,
-    part: Payload,
+    /// Its end is not the object's.
+    part: ManuallyDrop<Payload>,
 }
 
 type Arenas = Arena<Part, (), Parts>;
@@ -41,8 +43,23 @@ impl Model {
     fn new() -> Self {
         let arena = Arc::new(Arena::new(&Domain::with_strategy(Strategy::Fence).unwrap()).unwrap());
         let (part, witness) = payload();
-        let object = arena.insert((), Parts { is_gone: AtomicBool::new(false), part }).unwrap();
+        let object =
+            arena.insert((), Parts { is_gone: AtomicBool::new(false), part: ManuallyDrop::new(part) }).unwrap();
         Self { arena, object, witness, show: Label::new("show"), store: Label::new("store") }
+    }
+
+    /// Puts another object where the one was that has left.
+    fn replug(&self) -> Handle<Part> {
+        let slot = |object: Handle<Part>| object.to_bits() as u32;
+        loop {
+            assert_eq!(self.arena.flush(), 0, "nobody is pinned");
+            let parts = Parts { is_gone: AtomicBool::new(false), part: ManuallyDrop::new(payload().0) };
+            let next = self.arena.insert((), parts).unwrap();
+            if slot(next) == slot(self.object) {
+                return next;
+            }
+            drop(self.arena.remove(next).unwrap());
+        }
     }
 
     /// Enters under the label of the part, and uses it if it is there.
@@ -196,5 +213,27 @@ fn an_owned_reference_wakes_the_drain_of_its_label() {
         drop(owned);
         drain.join().unwrap();
         drop(other);
+    });
+}
+
+/// Who is inside the next object in the slot is not waited for under the handle of the one before, at whatever moment the drain looks.
+#[test]
+fn who_is_inside_the_next_object_is_not_waited_for() {
+    check(|| {
+        let model = Model::new();
+        let drained = Meeting::of(2);
+        let other = thread::spawn({
+            let (model, drained) = (model.clone(), Arc::clone(&drained));
+            move || {
+                drop(model.arena.remove(model.object).unwrap());
+                let next = model.replug();
+                let guard = model.arena.enter_labelled(next, model.show).unwrap();
+                drained.come();
+                drop(guard);
+            }
+        });
+        model.arena.drain_labelled(model.object, &[model.show], None).unwrap();
+        drained.come();
+        other.join().unwrap();
     });
 }
