@@ -17,6 +17,7 @@ mod links;
 mod attributes;
 mod events;
 mod wakers;
+mod foreign_wakers;
 mod plain;
 mod stores;
 mod ending;
