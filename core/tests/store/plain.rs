@@ -270,6 +270,15 @@ fn a_removal_does_not_wait_for_who_reads_a_value() {
     });
 }
 
+/// Says that it is over as it is dropped, so that threads end also where a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
 /// Arrays are whole, whoever sets them meanwhile, as values or as text, and whether they are read the short way, the long way, or as
 /// text. The last one set is there in the end.
 #[test]
@@ -297,7 +306,7 @@ fn a_value_is_never_torn_nor_lost() {
                     }
                 })
             });
-            let mut value = 0;
+            let (over, mut value) = (Over(&is_over), 0);
             for round in 1..=ROUNDS {
                 value = round << 32 | round;
                 if round % 4 == 0 {
@@ -307,7 +316,7 @@ fn a_value_is_never_torn_nor_lost() {
                 }
                 assert_eq!(attr.load(&store, device), Ok([value; 5]), "what one has set one finds");
             }
-            is_over.store(true, SeqCst);
+            drop(over);
             readers.into_iter().for_each(|reader| reader.join().unwrap());
             assert_eq!(attr.load(&store, device), Ok([value; 5]));
         });
@@ -353,6 +362,7 @@ fn a_value_is_never_anothers() {
                 }
             });
         }
+        let _over = Over(&is_over);
         for number in 1..2_000 {
             let device = store.register(store.root(), "passing", ty, 0).unwrap();
             *current.lock() = Some((device, number));
@@ -360,6 +370,5 @@ fn a_value_is_never_anothers() {
             assert_eq!(attr.load(&store, device), Ok([number; 3]));
             store.unregister::<u8>(device).unwrap();
         }
-        is_over.store(true, SeqCst);
     });
 }

@@ -9,6 +9,7 @@ use std::thread;
 use enodev::{AnyObject, AttrHandle, Changed, DeviceHandle, Error, Event, File, Group, Removal, Store, Visibility};
 use parking_lot::Mutex;
 
+use crate::common::until;
 use crate::events::{Calls, Meter, Meters, block_on, poll_with};
 
 /// A task that waits for a file's next event.
@@ -294,6 +295,50 @@ fn a_removal_from_the_inside_wakes_at_once() {
         assert_eq!(meters.store.write(device, "remove", b"1"), Ok(()));
         assert_eq!(calls.count(), 1);
         assert_eq!(poll_with(wait.as_mut(), &calls), Poll::Ready(Event::Gone));
+    }
+}
+
+/// Between the look at what there is and the sleep nothing is lost: of tasks that one thread polls, one after the other and again, while
+/// another makes a change known, hides the attribute, removes its group or the object, each is told as it is polled or is called after that.
+#[test]
+fn nothing_comes_between_the_look_and_the_sleep() {
+    const ROUNDS: usize = 120;
+    let meters = Meters::new();
+    let group = meters.store.define_group(Group::<AnyObject>::new().ro("extra", |_, page| page.int(1))).unwrap();
+    for round in 0..ROUNDS {
+        let (device, _) = meters.add("meter");
+        meters.store.add_group(device, group).unwrap();
+        let files = [(); 16].map(|()| meters.open_read(device, "extra"));
+        let calls = [(); 16].map(|()| Arc::new(Calls::default()));
+        let mut waits: Vec<_> = files.iter().map(|file| (Box::pin(file.changed(&meters.store)), None)).collect();
+        let (begins, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                until(|| begins.load(SeqCst));
+                (0..round % 64).for_each(|_| std::hint::spin_loop());
+                match round % 4 {
+                    0 => meters.notify(&files[0]),
+                    1 => drop(meters.store.hide_attribute(device, files[0].attribute()).unwrap()),
+                    2 => drop(meters.store.remove_group(device, group).unwrap()),
+                    _ => drop(meters.store.unregister_subtree(device).unwrap()),
+                }
+                is_over.store(true, SeqCst);
+            });
+            for at in (0..files.len()).cycle() {
+                let before = calls[at].count();
+                let is_ready = poll_with(waits[at].0.as_mut(), &calls[at]).is_ready();
+                waits[at].1 = (!is_ready).then_some(before);
+                begins.store(true, SeqCst);
+                if is_over.load(SeqCst) {
+                    break;
+                }
+            }
+        });
+        for ((_, before), calls) in waits.iter().zip(&calls) {
+            assert!(before.is_none_or(|before| calls.count() == before + 1), "round {round}");
+        }
+        drop(waits);
+        meters.store.unregister_subtree(device).ok();
     }
 }
 
