@@ -11,7 +11,8 @@
 //!   `arc_clone` and the two buses, `vmm_*`, are the peers, in gets as the rows above. `*_10m`: among ten million objects.
 //! - `*_churn`: pairs of an insertion and a removal. `*_remove*`: all objects leave. `*_join`: a walk over two columns.
 //! - `attr_read`: a number of the payload, read as text through an open file into the caller's buffer, an open file for each
-//!   device; `attr_read_arc`: the same of the [baseline](crate::baseline). `kernel_pread`: a `pread` of the kernel's own sysfs,
+//!   device; `attr_read_arc`: the same of the [baseline](crate::baseline). `attr_read_plain`: a number that the store keeps, read
+//!   as a value: nothing is entered, and there is no text. `kernel_pread`: a `pread` of the kernel's own sysfs,
 //!   of a number that nobody changes, through one open file. Left out where there is no short file below
 //!   `/sys/devices/system`; the report then says so.
 //! - `unregister_0_open`, `unregister_10k_open`: one device of a store leaves, without open files and with ten thousand.

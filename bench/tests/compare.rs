@@ -90,7 +90,7 @@ fn only_and_threads_narrow_the_report() {
 #[test]
 fn reads_and_removals_are_rows_of_one_thread() {
     let report = report(&["--only", "*read*", "--threads", "1"]);
-    let expected = ["attr_read", "attr_read_arc", "enodev_churn_readers", "kernel_pread"];
+    let expected = ["attr_read", "attr_read_arc", "attr_read_plain", "enodev_churn_readers", "kernel_pread"];
     let expected = expected.map(|name| (name.to_owned(), Pattern::Spread.name().to_owned(), 1));
     let expected = expected.into_iter().filter(|(name, _, _)| !left_out(&report).contains(name));
     assert_eq!(rows(&report), expected.collect());

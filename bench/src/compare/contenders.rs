@@ -9,6 +9,7 @@ mod arcs;
 mod buses;
 mod columns;
 mod texts;
+mod values;
 
 pub(crate) use arcs::{ArcClone, ArcSwap, WeakUpgrade};
 pub(crate) use arena::{Enodev, InSession, Object, PinEach, PinHeld};
@@ -19,3 +20,4 @@ pub(crate) use maps::{Dashmap, Papaya};
 pub(crate) use slots::{ConcurrentSlotmap, IdrEbr, ShardedSlab};
 pub(crate) use store::{StoreEnter, StoreEnterDyn};
 pub(crate) use texts::{ArcAttribute, Attribute, KernelAttribute, Text};
+pub(crate) use values::PlainAttribute;

@@ -116,6 +116,11 @@ impl Row {
         Self::new(name, "read of an open file", &[Pattern::Spread], get::build::<G>).single()
     }
 
+    /// A row of reads of a value that a store keeps, spread.
+    pub(crate) const fn load<G: Get + 'static>(name: &'static str) -> Self {
+        Self::new(name, "read of a value", &[Pattern::Spread], get::build::<G>).single()
+    }
+
     /// A row of removals of devices that come anew for each round.
     pub(crate) const fn unregister(name: &'static str, build: Build) -> Self {
         Self::new(name, "device unregistered", &[Pattern::Spread], build).single().fixed()

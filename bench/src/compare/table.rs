@@ -2,8 +2,8 @@
 
 use super::contenders::{
     ArcAttribute, ArcClone, ArcSwap, Attribute, ColumnJoin, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr,
-    InSession, KernelAttribute, LockedBtreeArc, Papaya, PinEach, PinHeld, RawIndex, ShardedSlab, Slotmap, StoreEnter,
-    StoreEnterDyn, Text, VmmBtreeWeak, WeakUpgrade,
+    InSession, KernelAttribute, LockedBtreeArc, Papaya, PinEach, PinHeld, PlainAttribute, RawIndex, ShardedSlab,
+    Slotmap, StoreEnter, StoreEnterDyn, Text, VmmBtreeWeak, WeakUpgrade,
 };
 use super::row::Row;
 use super::{remove, unregister};
@@ -41,6 +41,7 @@ pub const ROWS: &[Row] = &[
     Row::removal("enodev_remove_batch", remove::enodev_batch),
     Row::removal("vmm_rwlock_btree_weak_remove", remove::bus),
     Row::read::<Attribute<Text>>("attr_read"),
+    Row::load::<PlainAttribute>("attr_read_plain"),
     Row::read::<ArcAttribute>("attr_read_arc"),
     Row::read::<KernelAttribute>("kernel_pread"),
     Row::unregister("unregister_0_open", unregister::without_files),

@@ -42,7 +42,7 @@ pub(crate) struct Text;
 
 impl Define for Text {
     fn define(ty: Type, name: &str) -> Type {
-        ty.ro(name, |device, page| page.line(device.number()))
+        ty.ro(name, |device, page| page.int(device.number()))
     }
 }
 
