@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
+use enodev_fuzz::files::{self, Scene};
 use enodev_fuzz::text::{self, Meeting};
 use enodev_fuzz::{Op, ways};
 
@@ -17,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seeds = match target.to_str() {
         Some("handle_misuse") => of_handles()?,
         Some("attribute_text") => search(&Meeting::ALL, |bytes, meeting| text::run(bytes).of(meeting))?,
+        Some("open_files") => search(Scene::ALL, |bytes, scene| files::run(bytes).of(scene))?,
         _ => return Err(format!("{target:?} is no target").into()),
     };
     let folder = PathBuf::from(folder);

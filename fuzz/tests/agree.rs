@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use enodev_fuzz::Tally;
+use enodev_fuzz::files::{self, Scene};
 use enodev_fuzz::text::{self, Meeting};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,6 +11,7 @@ use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
 /// Of each test, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 2000;
+const OPS: usize = 200;
 /// So many runs should have met whatever there is to be met.
 const MANY: usize = 1000;
 
@@ -33,5 +35,17 @@ fn attributes_agree_with_the_oracles() {
     for meeting in Meeting::ALL {
         let runs = tallies.iter().filter(|tally| tally.of(meeting) > 0).count();
         assert!(runs > 0 || tallies.len() < MANY, "no run came to {meeting:?}");
+    }
+}
+
+/// Whatever is done with objects, groups, attributes and files, in callbacks too, the store answers as the model does, and all runs
+/// together meet every situation.
+#[test]
+fn open_files_agree_with_the_model() {
+    let operations = vec(any::<[u8; 4]>(), 1..OPS).prop_map(|ops| ops.concat());
+    let tallies = agree(operations, files::run);
+    for scene in Scene::ALL {
+        let runs = tallies.iter().filter(|tally| tally.of(*scene) > 0).count();
+        assert!(runs > 0 || tallies.len() < MANY, "no run came to {scene:?}");
     }
 }
