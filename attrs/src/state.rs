@@ -87,19 +87,22 @@ impl State {
             self.pass = offset + count as u64;
             return Ok(count);
         }
+        let mut count = 0;
         // A `show` that fails leaves the pass as it is.
         spare::with(|page| {
             page.fill(|page| target.show(page, seen))?;
-            let (count, is_at_end) = copy(page.as_bytes(), offset, buf);
+            let (copied, is_at_end) = copy(page.as_bytes(), offset, buf);
             if !is_at_end {
                 let snapshot = self.snapshot.get_or_insert_default();
                 snapshot.clear();
                 snapshot.extend_from_slice(page.as_bytes());
             }
             self.is_at_end = is_at_end;
-            self.pass = offset + count as u64;
-            Ok(count)
-        })
+            self.pass = offset + copied as u64;
+            count = copied;
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// Moves the position on by what an operation has moved.
