@@ -68,6 +68,7 @@ impl Store {
         at: Visited<'_>,
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
+        pending::begin();
         let answer = self.call(at, run);
         pending::settle()?;
         answer
