@@ -40,10 +40,6 @@ impl Opened {
 }
 
 impl File {
-    pub(crate) fn alive(&self, store: &Store) -> AttrResult {
-        store.alive(self.at.visited())
-    }
-
     pub(crate) fn seen(&self) -> Option<u64> {
         self.state.seen()
     }
@@ -60,7 +56,7 @@ impl File {
     /// use enodev::{Access, DeviceType, Store};
     ///
     /// let store = Store::new()?;
-    /// let mouse_type = store.define(DeviceType::shared::<u32>("mouse").ro("dpi", |dpi, page| page.int(**dpi)))?;
+    /// let mouse_type = store.define(DeviceType::shared::<u32>("mouse").ro("dpi", |dpi, page| page.int(*dpi)))?;
     /// let mouse = store.register(store.root(), "mouse0", mouse_type, 800)?;
     /// let mut file = store.open(mouse, "dpi", Access::READ)?;
     /// let mut buf = [0; 16];

@@ -23,7 +23,7 @@ pub(crate) struct Revoked {
 impl Tree {
     /// Waits until nobody is inside the attributes, or has that done as the calling thread leaves them.
     pub(crate) fn revoke(&self, revoked: Revoked) -> Result<Removal> {
-        self.wake(revoked.object, |attr| revoked.attrs.contains(&attr));
+        self.wake(revoked.object, &revoked.attrs);
         let count = revoked.attrs.len();
         if self.is_inside(&revoked) {
             pending::put_off(self, revoked);
