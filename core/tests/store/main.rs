@@ -2,26 +2,30 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by panicking")]
 
-mod common;
-
-mod unplug;
-mod operations;
 mod again;
-mod drain;
-mod subtree;
-mod removers;
-mod inside;
-mod payloads;
-mod exclusive;
-mod links;
 mod attributes;
-mod events;
-mod wakers;
-mod stores;
+mod common;
+mod decisions;
+mod drain;
 mod ending;
-mod regressions;
-mod paths;
-mod rename;
-mod moves;
+mod events;
+mod exclusive;
+mod groups;
+mod hidden;
+mod inside;
+mod links;
 mod model;
+mod moves;
+mod operations;
+mod own_end;
+mod paths;
+mod payloads;
+mod regressions;
+mod removers;
+mod rename;
+mod stores;
 mod stress;
+mod subtree;
+mod taken;
+mod unplug;
+mod wakers;
