@@ -112,6 +112,12 @@ impl Store {
     /// As [`add_group`](Self::add_group), and [`Error::NotFound`] where the object has not got the group.
     pub fn update_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Removal> {
         let object = object.kobject();
+        // Callbacks are not asked about an object that has nothing to do with them.
+        {
+            let pin = self.tree.domain.pin();
+            let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+            Self::check_has(node, group, meta)?;
+        }
         let decision = self.decide(object, group)?;
         let revoked = {
             let code = self.groups.enter(group)?;
@@ -119,10 +125,8 @@ impl Store {
             let _topology = self.tree.topology.lock();
             let pin = self.tree.domain.pin();
             let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+            Self::check_has(node, group, meta)?;
             let mut presence = node.more_or_new().presence.write();
-            if Some(meta.ty) != node.ty && presence.leaving(group) != Some(None) {
-                return Err(Error::NotFound);
-            }
             self.note_hidden(&code, &decision);
             let gone = presence.decide(group, &decision, |attr| self.of(&pin, node, group, meta, attr));
             drop(presence);
@@ -196,14 +200,16 @@ impl Store {
         let node = self.tree.nodes.get(&pin, object)?;
         let meta = self.attr_meta(&pin, attr)?;
         let group = self.groups.get(&pin, meta.group)?;
-        let mut presence = node.more_or_new().presence.write();
-        if Some(group.ty) != node.ty && presence.leaving(meta.group) != Some(None) {
-            return Err(Error::NotFound);
-        }
-        presence.hide(attr, is_hidden);
-        drop(presence);
+        Self::check_has(node, meta.group, group)?;
+        node.more_or_new().presence.write().hide(attr, is_hidden);
         body.state.set_changed();
         Ok(())
+    }
+
+    /// That an object has a group, shown or not, and not leaving. To rely on it, the topology lock is to be held.
+    fn check_has(node: &Node, group: GroupHandle, meta: &GroupMeta) -> Result {
+        let has = || node.more().is_some_and(|more| more.presence.read().leaving(group) == Some(None));
+        if Some(meta.ty) == node.ty || has() { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// Asks a group's callbacks what of it is there for an object.

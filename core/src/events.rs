@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
+use enodev_handles::Stale;
+
 use crate::error::Result;
 use crate::file::File;
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
@@ -94,11 +96,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`: the object. An attribute that it does not show may be made known all the same, to nobody.
+    /// `ENODEV`: the object or the attribute. An attribute that the object does not show may be made known all the same, to nobody.
     pub fn notify(&self, object: impl AsKobject, attr: AttrHandle) -> Result {
         let object = object.kobject();
         let wakers = {
             let body = self.tree.nodes.enter(object)?;
+            if !self.attrs.contains(attr) {
+                return Err(Stale.into());
+            }
             if !body.state.is_watched() {
                 return Ok(());
             }
