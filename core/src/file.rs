@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::io::SeekFrom;
 
 use enodev_attrs::{Access, Errno, OpenFile, Page, Result as AttrResult, Seen, Target};
@@ -58,7 +59,7 @@ impl File {
     /// use enodev::{Access, DeviceType, Store};
     ///
     /// let store = Store::new()?;
-    /// let mouse_type = store.define(DeviceType::shared::<u32>("mouse").ro("dpi", |dpi, page| page.int(**dpi)))?;
+    /// let mouse_type = store.define(DeviceType::shared::<u32>("mouse").ro("dpi", |dpi, page| page.int(*dpi)))?;
     /// let mouse = store.register(store.root(), "mouse0", mouse_type, 800)?;
     /// let mut file = store.open(mouse, "dpi", Access::READ)?;
     /// let mut buf = [0; 16];
@@ -124,6 +125,16 @@ impl File {
     /// `ENODEV`; `EINVAL` where the position would be negative or above `i64::MAX`.
     pub fn seek(&self, store: &Store, to: SeekFrom) -> AttrResult<u64> {
         self.state.seek(&At { at: &self.at, store }, to)
+    }
+
+    /// Refused: there is nothing of an attribute that could be mapped into memory and taken back by a removal. Linux says the same of files
+    /// whose driver has no `mmap`.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`, whatever the file was opened for and whether its object is there or not.
+    pub fn mmap(&self, _store: &Store) -> AttrResult<Infallible> {
+        Err(Errno::ENODEV)
     }
 }
 
@@ -234,7 +245,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`; [`Error::NotFound`].
+    /// `ENODEV`; [`Error::NotFound`](crate::Error::NotFound).
     pub fn attribute(&self, object: impl AsKobject, name: &str) -> Result<AttrHandle> {
         let pin = self.tree.domain.pin();
         let node = self.tree.nodes.get(&pin, object.kobject())?;
@@ -245,7 +256,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`; [`Error::NotFound`]; `EACCES` where the mode that the object shows it with or the callbacks do not allow the access, also
+    /// `ENODEV`; [`Error::NotFound`](crate::Error::NotFound); `EACCES` where the mode that the object shows it with or the callbacks do not allow the access, also
     /// for root; `EINVAL` where the access is empty.
     pub fn open(&self, object: impl AsKobject, name: &str, access: Access) -> Result<File> {
         let object = object.kobject();
