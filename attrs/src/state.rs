@@ -11,17 +11,20 @@ const OFFSET_MAX: u64 = i64::MAX as u64;
 pub(crate) struct State {
     /// Where `read` and `write` are, at most `OFFSET_MAX`.
     position: u64,
-    /// Where the pass stands, once there has been one.
-    pass: Option<u64>,
-    /// Whether the pass stands at the end of the text. If it does not, the text is in `snapshot`.
+    /// Where the pass stands; `NO_PASS` before the first.
+    pass: u64,
+    /// The text of a pass that does not stand at its end. Few files have one: most reads take the whole text.
+    snapshot: Option<Box<Vec<u8>>>,
+    /// Whether the pass stands at the end of the text. If it does not, there is a snapshot.
     is_at_end: bool,
-    /// Few files have any: most reads take the whole text.
-    snapshot: Vec<u8>,
 }
+
+/// No offset is as high.
+const NO_PASS: u64 = u64::MAX;
 
 impl State {
     pub(crate) fn new() -> State {
-        State { position: 0, pass: None, is_at_end: true, snapshot: Vec::new() }
+        State { position: 0, pass: NO_PASS, snapshot: None, is_at_end: true }
     }
 
     #[inline]
@@ -76,26 +79,30 @@ impl State {
             target.alive()?;
             return Ok(0);
         }
-        if offset != 0 && self.pass == Some(offset) {
+        if offset != 0 && self.pass == offset {
             target.alive()?;
-            let text = if self.is_at_end { &[] } else { &self.snapshot[..] };
+            let text = self.snapshot.as_ref().filter(|_| !self.is_at_end).map_or(&[][..], |text| text);
             let (count, is_at_end) = copy(text, offset, buf);
             self.is_at_end |= is_at_end;
-            self.pass = Some(offset + count as u64);
+            self.pass = offset + count as u64;
             return Ok(count);
         }
+        let mut count = 0;
         // A `show` that fails leaves the pass as it is.
         spare::with(|page| {
             page.fill(|page| target.show(page, seen))?;
-            let (count, is_at_end) = copy(page.as_bytes(), offset, buf);
+            let (copied, is_at_end) = copy(page.as_bytes(), offset, buf);
             if !is_at_end {
-                self.snapshot.clear();
-                self.snapshot.extend_from_slice(page.as_bytes());
+                let snapshot = self.snapshot.get_or_insert_default();
+                snapshot.clear();
+                snapshot.extend_from_slice(page.as_bytes());
             }
             self.is_at_end = is_at_end;
-            self.pass = Some(offset + count as u64);
-            Ok(count)
-        })
+            self.pass = offset + copied as u64;
+            count = copied;
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// Moves the position on by what an operation has moved.
@@ -169,14 +176,14 @@ mod tests {
         let mut buf = [0; crate::PAGE_SIZE];
         for len in [1, crate::PAGE_SIZE] {
             assert_eq!(state.pread(&Text(len), 0, &mut buf, &seen), Ok(len));
-            assert_eq!(state.snapshot.capacity(), 0);
+            assert_eq!(state.snapshot, None);
         }
         assert_eq!(state.pread(&Text(crate::PAGE_SIZE), 0, &mut buf[1..], &seen), Ok(crate::PAGE_SIZE - 1));
-        let memory = state.snapshot.as_ptr();
+        let memory = state.snapshot.as_ref().map(|text| text.as_ptr());
         for len in [crate::PAGE_SIZE, 3, crate::PAGE_SIZE + 1] {
             let read = state.pread(&Text(len), 0, &mut buf[..2], &seen);
             assert_eq!(read, if len > crate::PAGE_SIZE { Err(Errno::E2BIG) } else { Ok(2) });
-            assert_eq!(state.snapshot.as_ptr(), memory);
+            assert_eq!(state.snapshot.as_ref().map(|text| text.as_ptr()), memory);
         }
     }
 

@@ -14,7 +14,9 @@ use crate::store::Store;
 /// Every operation is told the store, and enters the object for its own length only. When the object has left, all of them
 /// give `ENODEV`, also after another has taken its name or its slot. See [`OpenFile`](enodev_attrs::OpenFile) for what reads and
 /// writes do.
+// Two cache lines, and not parts of three.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct File {
     at: Opened,
     state: OpenFile,
@@ -39,10 +41,6 @@ impl Opened {
 }
 
 impl File {
-    pub(crate) fn alive(&self, store: &Store) -> AttrResult {
-        store.alive(self.at.visited())
-    }
-
     pub(crate) fn seen(&self) -> Option<u64> {
         self.state.seen()
     }

@@ -15,6 +15,8 @@ mod payloads;
 mod exclusive;
 mod links;
 mod attributes;
+mod events;
+mod wakers;
 mod stores;
 mod ending;
 mod regressions;
