@@ -247,12 +247,14 @@ fn a_group_with_a_name_that_is_taken_leaves_no_trace() {
 
     type Take<'a> = &'a dyn Fn(KobjectHandle);
     let cases: [(&str, Take<'_>, Take<'_>); 6] = [
-        ("child", &|at| drop(store.create(at, "state").unwrap()), &|_| {
+        ("child", &|at| store.create(at, "state").map(drop).unwrap(), &|_| {
             store.unregister_subtree(store.lookup("/at/state").unwrap()).map(drop).unwrap();
         }),
         ("link", &|at| store.link(at, "state", store.root()).unwrap(), &|at| store.unlink(at, "state").unwrap()),
-        ("directory", &|at| store.add_group(at, dir).unwrap(), &|at| drop(store.remove_group(at, dir).unwrap())),
-        ("attribute", &|at| store.add_group(at, beside).unwrap(), &|at| drop(store.remove_group(at, beside).unwrap())),
+        ("directory", &|at| store.add_group(at, dir).unwrap(), &|at| store.remove_group(at, dir).map(drop).unwrap()),
+        ("attribute", &|at| store.add_group(at, beside).unwrap(), &|at| {
+            store.remove_group(at, beside).map(drop).unwrap()
+        }),
         ("hidden by decision", &|at| store.add_group(at, hidden).unwrap(), &|at| {
             store.remove_group(at, hidden).map(drop).unwrap();
         }),
@@ -262,7 +264,7 @@ fn a_group_with_a_name_that_is_taken_leaves_no_trace() {
                 store.add_group(at, beside).unwrap();
                 store.hide_attribute(at, store.attribute(at, "state").unwrap()).map(drop).unwrap();
             },
-            &|at| drop(store.remove_group(at, beside).unwrap()),
+            &|at| store.remove_group(at, beside).map(drop).unwrap(),
         ),
     ];
     let at = store.create(store.root(), "at").unwrap();
@@ -296,7 +298,10 @@ fn a_definition_that_fails_leaves_nothing() {
     let kept = Arc::new(());
     let attr = |name: &str| {
         let kept = Arc::clone(&kept);
-        Attribute::<Shared<()>>::ro(name, move |_, _| Ok(drop(Arc::clone(&kept))))
+        Attribute::<Shared<()>>::ro(name, move |_, _| {
+            drop(Arc::clone(&kept));
+            Ok(())
+        })
     };
     let group = |group: Group<Shared<()>>| {
         let kept = Arc::clone(&kept);

@@ -68,7 +68,7 @@ fn what_is_hidden_is_not_there_and_keeps_its_name() {
         // One generation more: the files of each are dead.
         store.hide_attribute(disk, attr).unwrap();
         store.show_attribute(disk, attr).unwrap();
-        [&file, &again].map(dead);
+        [&file, &again].into_iter().for_each(dead);
         assert_eq!(store.open(disk, path, BOTH).unwrap().write(store, b"x"), Ok(1));
     }
 }
@@ -97,8 +97,14 @@ fn hiding_waits_for_those_in_the_attribute_and_for_nobody_else() {
     let (first, second) = (Arc::clone(&slow), Arc::clone(&other));
     let store = Store::new().unwrap();
     let ty = DeviceType::shared::<u8>("ty")
-        .ro("slow", move |_, _| Ok(first.pass()))
-        .ro("other", move |_, _| Ok(second.pass()))
+        .ro("slow", move |_, _| {
+            first.pass();
+            Ok(())
+        })
+        .ro("other", move |_, _| {
+            second.pass();
+            Ok(())
+        })
         .ro("fast", |_, _| Ok(()));
     let ty = store.define(ty).unwrap();
     let [at, beside] = ["at", "beside"].map(|name| store.register(store.root(), name, ty, 0).unwrap());
@@ -213,7 +219,17 @@ impl Race {
 
 fn racing_type(race: &Race) -> Type<enodev::Shared<()>> {
     let (read, write) = (race.witness(), race.witness());
-    let ty = DeviceType::shared::<()>("ty").rw("text", move |_, _| Ok(read()), move |_, _| Ok(write()));
+    let ty = DeviceType::shared::<()>("ty").rw(
+        "text",
+        move |_, _| {
+            read();
+            Ok(())
+        },
+        move |_, _| {
+            write();
+            Ok(())
+        },
+    );
     race.store.define(ty).unwrap()
 }
 
@@ -234,7 +250,17 @@ fn no_callback_runs_of_a_group_that_has_gone() {
         let race = Race::new();
         let is_shown = Arc::new(AtomicBool::new(true));
         let (read, write, shown) = (race.witness(), race.witness(), Arc::clone(&is_shown));
-        let group = Group::<AnyObject>::new().rw("text", move |_, _| Ok(read()), move |_, _| Ok(write()));
+        let group = Group::<AnyObject>::new().rw(
+            "text",
+            move |_, _| {
+                read();
+                Ok(())
+            },
+            move |_, _| {
+                write();
+                Ok(())
+            },
+        );
         let group = race.store.define_group(group.is_shown(move |_| shown.load(SeqCst))).unwrap();
         let ty = race.store.define(DeviceType::shared::<()>("ty")).unwrap();
         let object = race.store.register(race.store.root(), "object", ty, ()).unwrap();
@@ -244,7 +270,13 @@ fn no_callback_runs_of_a_group_that_has_gone() {
             store.update_group(object, group).unwrap()
         };
         if by_update {
-            race.run(object, |store| update(store, false), |store| drop(update(store, true)));
+            race.run(
+                object,
+                |store| update(store, false),
+                |store| {
+                    update(store, true);
+                },
+            );
         } else {
             let remove = |store: &Store| store.remove_group(object, group).unwrap();
             race.run(object, remove, |store| store.add_group(object, group).unwrap());
@@ -257,7 +289,17 @@ fn no_callback_runs_of_a_group_that_has_gone() {
 fn no_callback_runs_of_what_is_hidden_on_an_exclusive_payload() {
     let race = Race::new();
     let (read, write) = (race.witness(), race.witness());
-    let ty = DeviceType::exclusive::<()>("ty").rw("text", move |_, _| Ok(read()), move |_, _| Ok(write()));
+    let ty = DeviceType::exclusive::<()>("ty").rw(
+        "text",
+        move |_, _| {
+            read();
+            Ok(())
+        },
+        move |_, _| {
+            write();
+            Ok(())
+        },
+    );
     let ty: Type<Exclusive<()>> = race.store.define(ty).unwrap();
     let object = race.store.register(race.store.root(), "object", ty, ()).unwrap();
     let attr = race.store.attribute(object, "text").unwrap();
