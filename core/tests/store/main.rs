@@ -6,6 +6,11 @@ mod common;
 
 mod unplug;
 mod operations;
+mod faults;
+mod values;
+mod locks;
+mod consumers;
+mod entries;
 mod again;
 mod drain;
 mod subtree;
