@@ -65,6 +65,13 @@ pub(super) const OPERATIONS: &[(&str, Run)] = &[
     ("File::pwrite", |s| by_files(s, |file, store| told(file.pwrite(store, 1, b"new")))),
     ("File::seek", |s| by_files(s, |file, store| told(file.seek(store, SeekFrom::End(-1))))),
     ("File::mmap", |s| by_files(s, |file, store| told(file.mmap(store)))),
+    ("File::read (going on)", |s| by_begun(s, |file, store| told(file.read(store, &mut [0; 4])))),
+    ("File::pread (going on)", |s| by_begun(s, |file, store| told(file.pread(store, 1, &mut [0; 4])))),
+    ("File::poll (after a read)", |s| by_begun(s, |file, store| event(file.poll(store)))),
+    ("File::wait (after a read, deadline over)", |s| {
+        by_begun(s, |file, store| event(file.wait(store, Some(Instant::now()))))
+    }),
+    ("Changed (after a read, awaited)", |s| by_begun(s, |file, store| polled(pin!(file.changed(store))))),
     ("File::sole", |s| by_files(s, |file, _| told(Ok::<_, Error>(file.sole())))),
     ("File::object", |s| by_files(s, |file, _| told(Ok::<_, Error>(file.object())))),
     ("File::attribute", |s| by_files(s, |file, _| told(Ok::<_, Error>(file.attribute())))),
@@ -97,7 +104,7 @@ fn event(event: Option<Event>) -> String {
 fn polled(future: impl Future<Output = Event> + Unpin) -> String {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(event) => format!("{event:?}"),
-        Poll::Pending => "pending".into(),
+        Poll::Pending => "nothing".into(),
     }
 }
 
@@ -116,6 +123,10 @@ fn by_names(run: impl FnMut(&str) -> String) -> String {
 fn by_files(subject: &mut Subject, mut run: impl FnMut(&mut File, &Store) -> String) -> String {
     let store = &subject.world.store;
     all(subject.files.iter_mut().map(|file| run(file, store)))
+}
+
+fn by_begun(subject: &Subject, mut run: impl FnMut(&File, &Store) -> String) -> String {
+    all(subject.begun.iter().map(|file| run(file, subject.store())))
 }
 
 fn by_sole(subject: &mut Subject, mut run: impl FnMut(Sole<'_>, &Store) -> String) -> String {

@@ -44,7 +44,7 @@ pub(super) enum Sort {
 
 pub(super) const SORTS: [Sort; 2] = [Sort::Shared, Sort::Exclusive];
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Payload {
     text: Arc<Mutex<Vec<u8>>>,
     gate: Arc<Gate>,
@@ -106,7 +106,8 @@ macro_rules! world {
         let alone = store.define_attribute(text("alone")).unwrap();
         let level = store.plain(ty, "level").unwrap();
         let beside = store.create(store.root(), "beside").unwrap();
-        let (ty, payload) = (Ty::$sharing(ty), Payload::default());
+        let (ty, payload) =
+            (Ty::$sharing(ty), Payload { text: Arc::new(Mutex::new(b"old".into())), gate: Arc::default() });
         World { store, ty, payload, group, dir, alone, level, beside }
     }};
 }
@@ -147,13 +148,16 @@ impl World {
         self.store.link(object, "peer", self.beside).unwrap();
     }
 
-    /// A furnished object that a link leads to, and files of it.
-    pub(super) fn sda(&self) -> (DeviceHandle, Vec<File>) {
+    /// A furnished object that a link leads to and whose value has been read, and files of it: unread and begun.
+    pub(super) fn sda(&self) -> (DeviceHandle, [Vec<File>; 2]) {
         let object = self.add(self.store.root(), "sda").unwrap();
         self.furnish(object);
         self.store.link(self.beside, "disk", object).unwrap();
+        assert_eq!(self.level.load(&self.store, object), Ok(3));
         let open = |name: &&str| self.store.open(object, name, Access::READ | Access::WRITE).unwrap();
-        (object, GIVEN.iter().map(open).collect())
+        let files = [(); 2].map(|()| GIVEN.iter().map(open).collect::<Vec<_>>());
+        assert!(files[1].iter().all(|file| file.read(&self.store, &mut [0]) == Ok(1)));
+        (object, files)
     }
 
     /// What is to be seen of all that is not the object itself.
@@ -190,6 +194,8 @@ pub(super) struct Subject {
     pub(super) object: DeviceHandle,
     /// One of each attribute that the object was given; none of a null object.
     pub(super) files: Vec<File>,
+    /// The same, each of which has read the first byte.
+    pub(super) begun: Vec<File>,
     /// Where the object is from, if that is another.
     other: Option<World>,
 }
@@ -198,7 +204,7 @@ impl Subject {
     /// An object that is in the state, but for one that is to leave: it is still alive.
     pub(super) fn new(sort: Sort, state: State) -> Self {
         let (world, mut other) = (World::new(sort), None);
-        let (mut object, mut files) = world.sda();
+        let (mut object, [mut files, mut begun]) = world.sda();
         let store = Arc::clone(&world.store);
         match state {
             State::Alive | State::Leaving => {}
@@ -219,12 +225,12 @@ impl Subject {
             }
             State::Foreign => {
                 let foreign = World::new(sort);
-                (object, files) = foreign.sda();
+                (object, [files, begun]) = foreign.sda();
                 other = Some(foreign);
             }
-            State::Null => (object, files) = (DeviceHandle::null(), Vec::new()),
+            State::Null => (object, files, begun) = (DeviceHandle::null(), Vec::new(), Vec::new()),
         }
-        Self { world, state, object, files, other }
+        Self { world, state, object, files, begun, other }
     }
 
     pub(super) fn store(&self) -> &Store {
