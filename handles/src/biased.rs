@@ -101,62 +101,79 @@ impl<T> Biased<T> {
     /// [`LockError`]. Nothing has changed.
     #[inline]
     pub fn lock(&self) -> Result<BiasedGuard<'_, T>, LockError> {
+        self.enter().unwrap_or_else(|| self.lock_slowly())
+    }
+
+    /// Enters by a store, where the caller has the lock reserved; the answer is `None` where it has not.
+    #[inline]
+    fn enter(&self) -> Option<Result<BiasedGuard<'_, T>, LockError>> {
         let record = records::current();
         let me = record.number();
-        // Relaxed: who finds his own number has put it there; the second look decides.
-        if self.reserved.load(Ordering::Relaxed) == me {
-            // Relaxed: the caller's own store.
-            if self.inside.load(Ordering::Relaxed) != 0 {
-                return Err(LockError::Deadlock);
-            }
-            record.hold();
-            // Release: pairs with the Acquire of `revoke`, as any entry.
-            self.inside.store(me, Ordering::Release);
-            self.fences.light();
-            // Relaxed: the fences decide. Either a revocation is seen here, or it sees the caller inside.
-            if self.reserved.load(Ordering::Relaxed) == me {
-                return Ok(BiasedGuard { lock: self, me, not_send: PhantomData });
-            }
-            self.leave(me);
+        // Relaxed: who finds his own number has put it there, or had it from the registry's lock with the number; the second look decides.
+        if self.reserved.load(Ordering::Relaxed) != me {
+            return None;
         }
-        self.lock_slowly(me)
+        // Relaxed: the caller's own store.
+        if self.inside.load(Ordering::Relaxed) != 0 {
+            return Some(Err(LockError::Deadlock));
+        }
+        record.hold();
+        // Release: pairs with the Acquire of `revoke`: what the caller did inside before is seen with this number, too.
+        self.inside.store(me, Ordering::Release);
+        self.fences.light();
+        // Relaxed: the fences decide. Either a revocation is seen here, or it sees the caller inside.
+        if self.reserved.load(Ordering::Relaxed) != me {
+            self.leave(me);
+            return None;
+        }
+        // INVARIANT: whoever takes the reservation back from now on finds the caller inside.
+        Some(Ok(BiasedGuard { lock: self, me, kind: PhantomData }))
     }
 
     #[cold]
     #[inline(never)]
-    fn lock_slowly(&self, me: u32) -> Result<BiasedGuard<'_, T>, LockError> {
-        // Relaxed: the caller's own store, if it is its number.
-        if self.inside.load(Ordering::Relaxed) == me {
-            return Err(LockError::Deadlock);
+    fn lock_slowly(&self) -> Result<BiasedGuard<'_, T>, LockError> {
+        loop {
+            // Each time anew: a thread at its end gives its record back as it leaves, and its number with it.
+            let me = records::current().number();
+            // Relaxed: the caller's own store, if it is its number.
+            if self.inside.load(Ordering::Relaxed) == me {
+                return Err(LockError::Deadlock);
+            }
+            if !self.reserve(me) && self.revoke(me).map_err(|_| refused(LockError::Barrier))? {
+                break;
+            }
+            // It is the caller's, and remains so unless another comes.
+            if let Some(answer) = self.enter() {
+                return answer;
+            }
         }
-        // Relaxed: the number is all that is handed over. What another did before with the value he did as its only owner.
-        let reserve = self.reserved.compare_exchange(NOBODY, me, Ordering::Relaxed, Ordering::Relaxed);
-        // It may be the caller's own: another has tried to take it back, and could not.
-        if reserve.is_ok() || reserve == Err(me) {
-            return self.lock();
-        }
-        self.revoke().map_err(|_| self.refused(LockError::Barrier))?;
         self.raw.lock().map_err(|Deadlock| LockError::Deadlock)?;
-        Ok(BiasedGuard { lock: self, me: 0, not_send: PhantomData })
+        // INVARIANT: the ordinary lock has just been taken, and nothing else counts.
+        Ok(BiasedGuard { lock: self, me: 0, kind: PhantomData })
     }
 
-    /// A thread that is at its end may have got a record for nothing.
-    fn refused(&self, error: LockError) -> LockError {
-        records::release_transient();
-        error
+    /// Reserves the lock for the thread with this number, if nobody has come before.
+    fn reserve(&self, me: u32) -> bool {
+        // Relaxed: nothing is concluded from it. It saves those who share the lock a locked instruction.
+        self.reserved.load(Ordering::Relaxed) == NOBODY
+            // Relaxed: the number is all that is handed over: nobody has used the value through the lock.
+            && self.reserved.compare_exchange(NOBODY, me, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes the reservation back, if there is still one.
-    fn revoke(&self) -> Result<(), RemoveError> {
+    /// Takes the reservation back, if there is still one, and it is not that of the caller, which has this number. True if there is
+    /// none any more.
+    fn revoke(&self, me: u32) -> Result<bool, RemoveError> {
         // Acquire: pairs with the Release below; the ordinary lock has its holder.
         if self.reserved.load(Ordering::Acquire) == SHARED {
-            return Ok(());
+            return Ok(true);
         }
         let _revocations = REVOCATIONS.lock();
         // Relaxed: changed under the lock only, once it is a number.
         let reserved = self.reserved.load(Ordering::Relaxed);
-        if reserved == SHARED {
-            return Ok(());
+        if reserved == SHARED || reserved == me {
+            // The caller's own: another has tried to take it back meanwhile, and could not.
+            return Ok(reserved == SHARED);
         }
         // Relaxed: the fence that follows orders it before the look.
         self.reserved.store(REVOKING, Ordering::Relaxed);
@@ -173,7 +190,7 @@ impl<T> Biased<T> {
         }
         // Release: pairs with the Acquire above.
         self.reserved.store(SHARED, Ordering::Release);
-        Ok(())
+        Ok(true)
     }
 
     /// Leaves, having entered by a store.
@@ -199,7 +216,13 @@ impl<T> Biased<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Biased<T> {
+/// A thread that is at its end may have got a record for nothing.
+fn refused(error: LockError) -> LockError {
+    records::release_transient();
+    error
+}
+
+impl<T> fmt::Debug for Biased<T> {
     /// Does not look inside.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Biased").finish_non_exhaustive()
@@ -207,13 +230,14 @@ impl<T: fmt::Debug> fmt::Debug for Biased<T> {
 }
 
 /// The right to a [`Biased`] value, until it is dropped.
+// INVARIANT: the thread that this is on has entered under the number `me`, or, where that is 0, holds `raw`.
 #[must_use = "the value is given back when the guard is dropped"]
 pub struct BiasedGuard<'a, T> {
     lock: &'a Biased<T>,
     /// The number under which the value was entered by a store; 0 where the ordinary lock is held.
     me: u32,
-    /// It is given up by the thread that has taken it.
-    not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
+    /// `Sync` where a `T` is, and not `Send`: it is given up by the thread that has taken it.
+    kind: PhantomData<std::sync::MutexGuard<'a, T>>,
 }
 
 impl<T> Deref for BiasedGuard<'_, T> {
