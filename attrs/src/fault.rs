@@ -2,9 +2,9 @@
 //!
 //! Only with the feature `fault-points`; without it nothing of this is compiled, nor are the points.
 //!
-//! A test puts a [`Hook`] in at a [`Point`]. Every operation *of the same thread* that passes the point runs it, so what
-//! elsewhere is a race of two threads becomes a row of steps of one: here the object leaves while the file's lock is
-//! held and the object is not yet entered.
+//! A test puts a [`Hook`] in at a [`Point`]. Every operation *of the same thread* that passes the point runs it, so
+//! what elsewhere is a race of two threads becomes a row of steps of one: here the object leaves while the file's lock
+//! is held and the object is not yet entered.
 //!
 //! ```
 //! # #[cfg(feature = "fault-points")] {
@@ -41,11 +41,12 @@ use std::marker::PhantomData;
 pub enum Point {
     /// Before anything: an operation on an [`OpenFile`](crate::OpenFile) has been called.
     AtStart,
-    /// The access is right, and the lock of the file comes next. Not passed by a [`Sole`](crate::Sole), which takes none.
+    /// The access is right, and the lock of the file comes next. A [`Sole`](crate::Sole) takes none and does not pass.
     BeforeMutex,
     /// The operation is alone on the file, and the target comes next.
     AfterMutex,
-    /// The owner is entered, and a callback of the [`Attribute`](crate::Attribute) comes next. Also where no file is open.
+    /// The owner is entered, and a callback of the [`Attribute`](crate::Attribute) comes next. Also where no file is
+    /// open.
     AfterActive,
 }
 

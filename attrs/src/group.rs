@@ -13,8 +13,8 @@ use crate::{Attribute, DefineError, Errno, Mode, Name, Owner, Page, Result};
 /// own. The builder keeps the first error, and [`into_parts`](Self::into_parts) tells it.
 ///
 /// Two callbacks may decide anew for each owner. [`is_shown`](Self::is_shown) answers for the group as a whole: a
-/// named one that is not shown has no directory. [`is_visible`](Self::is_visible) answers for one attribute: a group all of
-/// whose attributes are hidden is an empty directory.
+/// named one that is not shown has no directory. [`is_visible`](Self::is_visible) answers for one attribute: a group
+/// all of whose attributes are hidden is an empty directory.
 ///
 /// # Examples
 ///
@@ -77,8 +77,8 @@ type IsShown<O> = Box<dyn Fn(<O as Owner>::Ref<'_>) -> bool + Send + Sync>;
 
 /// The callbacks of a [`Group`] that decide for each owner what is there.
 ///
-/// They run on the caller's thread. One that panics gives `EIO` and is counted in [`panics`](Self::panics), provided that
-/// panics unwind.
+/// They run on the caller's thread. One that panics gives `EIO` and is counted in [`panics`](Self::panics), provided
+/// that panics unwind.
 pub struct Visible<O: Owner> {
     is_visible: Option<IsVisible<O>>,
     is_shown: Option<IsShown<O>>,

@@ -47,6 +47,7 @@ mod page;
 mod integer;
 mod open;
 mod state;
+mod spare;
 mod seen;
 mod target;
 mod thing;

@@ -289,7 +289,8 @@ mod tests {
                         let [plain, plus] = [format!("{number}\n"), format!("{number:+}\n")];
                         prop_assert_eq!(integer(plain.as_bytes()), Ok(number));
                         prop_assert_eq!(integer_in(plus.as_bytes(), 10), Ok(number));
-                        let (sign, far) = if plain.starts_with('-') { ("-", number.wrapping_neg()) } else { ("", number) };
+                        let negative = plain.starts_with('-');
+                        let (sign, far) = if negative { ("-", number.wrapping_neg()) } else { ("", number) };
                         prop_assert_eq!(integer(format!("{sign}{far:#x}").as_bytes()), Ok(number));
                         prop_assert_eq!(integer(format!("{sign}0{far:o}\n").as_bytes()), Ok(number));
                         prop_assert_eq!(integer_in(format!("{sign}{far:X}\n").as_bytes(), 16), Ok(number));
@@ -302,13 +303,13 @@ mod tests {
                         // The last digit of a MAX is 5 or 7.
                         let (front, last) = max.split_at(max.len() - 1);
                         let near = format!("{front}{}", (last.as_bytes()[0] - b'0' + beyond) % 10);
-                        prop_assert_eq!(integer::<$integer>(near.as_bytes()), theirs(near.parse()));
-                        prop_assert_eq!(integer::<$integer>(format!("-{near}").as_bytes()), theirs(format!("-{near}").parse()));
+                        for near in [format!("-{near}"), near] {
+                            prop_assert_eq!(integer::<$integer>(near.as_bytes()), theirs(near.parse()));
+                        }
                         let more = format!("{max}{}", char::from_digit(beyond.into(), 36).unwrap());
-                        prop_assert_eq!(
-                            integer_in::<$integer>(more.as_bytes(), radix),
-                            if more.chars().all(|c| c.is_digit(radix)) { theirs($integer::from_str_radix(&more, radix)) } else { Err(EINVAL) }
-                        );
+                        let is_number = more.chars().all(|digit| digit.is_digit(radix));
+                        let told = if is_number { theirs($integer::from_str_radix(&more, radix)) } else { Err(EINVAL) };
+                        prop_assert_eq!(integer_in::<$integer>(more.as_bytes(), radix), told);
                     }
                 }
             }
@@ -320,7 +321,10 @@ mod tests {
     proptest! {
         /// Anything at all gives a value or one of two errors; what is taken is what std takes.
         #[test]
-        fn no_bytes_are_too_odd(data in proptest::collection::vec(any::<u8>(), 0..8), like in "[+-]?(0x|0)?[0-9a-g]{0,4}\n?\n?") {
+        fn no_bytes_are_too_odd(
+            data in proptest::collection::vec(any::<u8>(), 0..8),
+            like in "[+-]?(0x|0)?[0-9a-g]{0,4}\n?\n?",
+        ) {
             for data in [&data[..], like.as_bytes()] {
                 let ours = integer_in::<i16>(data, 10);
                 let std = std::str::from_utf8(chomped(data)).map_or(Err(EINVAL), |text| theirs(text.parse::<i16>()));

@@ -2,7 +2,7 @@
 
 use std::io::SeekFrom;
 
-use crate::{Errno, Page, Result, Seen, Target};
+use crate::{Errno, Result, Seen, Target, spare};
 
 /// The highest offset, as Linux's `loff_t` is signed.
 const OFFSET_MAX: u64 = i64::MAX as u64;
@@ -11,17 +11,20 @@ const OFFSET_MAX: u64 = i64::MAX as u64;
 pub(crate) struct State {
     /// Where `read` and `write` are, at most `OFFSET_MAX`.
     position: u64,
-    /// Where the pass stands, once there has been one.
-    pass: Option<u64>,
-    /// Two, so that a `show` that fails leaves the snapshot as it is. Allocated by the first `show`.
-    pages: Option<[Page; 2]>,
-    /// Which of them is the text of the pass. The other is what the next `show` fills.
-    snapshot: usize,
+    /// Where the pass stands; `NO_PASS` before the first.
+    pass: u64,
+    /// The text of a pass that does not stand at its end. Few files have one: most reads take the whole text.
+    snapshot: Option<Box<Vec<u8>>>,
+    /// Whether the pass stands at the end of the text. If it does not, there is a snapshot.
+    is_at_end: bool,
 }
+
+/// No offset is as high.
+const NO_PASS: u64 = u64::MAX;
 
 impl State {
     pub(crate) fn new() -> State {
-        State { position: 0, pass: None, pages: None, snapshot: 0 }
+        State { position: 0, pass: NO_PASS, snapshot: None, is_at_end: true }
     }
 
     #[inline]
@@ -76,19 +79,29 @@ impl State {
             target.alive()?;
             return Ok(0);
         }
-        let pages = self.pages.get_or_insert_with(|| [Page::new(), Page::new()]);
-        if offset != 0 && self.pass == Some(offset) {
+        if offset != 0 && self.pass == offset {
             target.alive()?;
-        } else {
-            let next = self.snapshot ^ 1;
-            pages[next].fill(|page| target.show(page, seen))?;
-            self.snapshot = next;
+            let text = self.snapshot.as_ref().filter(|_| !self.is_at_end).map_or(&[][..], |text| text);
+            let (count, is_at_end) = copy(text, offset, buf);
+            self.is_at_end |= is_at_end;
+            self.pass = offset + count as u64;
+            return Ok(count);
         }
-        let text = pages[self.snapshot].as_bytes();
-        let unread = usize::try_from(offset).ok().and_then(|from| text.get(from..)).unwrap_or_default();
-        let count = unread.len().min(buf.len());
-        buf[..count].copy_from_slice(&unread[..count]);
-        self.pass = Some(offset + count as u64);
+        let mut count = 0;
+        // A `show` that fails leaves the pass as it is.
+        spare::with(|page| {
+            page.fill(|page| target.show(page, seen))?;
+            let (copied, is_at_end) = copy(page.as_bytes(), offset, buf);
+            if !is_at_end {
+                let snapshot = self.snapshot.get_or_insert_default();
+                snapshot.clear();
+                snapshot.extend_from_slice(page.as_bytes());
+            }
+            self.is_at_end = is_at_end;
+            self.pass = offset + copied as u64;
+            count = copied;
+            Ok(())
+        })?;
         Ok(count)
     }
 
@@ -96,6 +109,14 @@ impl State {
     fn advance(&mut self, count: usize) {
         self.position = self.position.saturating_add(count as u64).min(OFFSET_MAX);
     }
+}
+
+/// Copies what stands at an offset, and says how much that was and whether it was the last.
+fn copy(text: &[u8], offset: u64, buf: &mut [u8]) -> (usize, bool) {
+    let unread = usize::try_from(offset).ok().and_then(|from| text.get(from..)).unwrap_or_default();
+    let count = unread.len().min(buf.len());
+    buf[..count].copy_from_slice(&unread[..count]);
+    (count, count == unread.len())
 }
 
 fn write_at<T: Target + ?Sized>(target: &T, offset: u64, data: &[u8]) -> Result<usize> {
@@ -114,6 +135,7 @@ fn check_offset<T: Target + ?Sized>(target: &T, offset: u64) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Page;
 
     /// Answers with as many bytes as the test asks for.
     struct Text(usize);
@@ -148,27 +170,20 @@ mod tests {
         }
     }
 
-    fn pages(state: &State) -> Option<[*const u8; 2]> {
-        let pages = state.pages.as_ref()?;
-        let mut memory = pages.each_ref().map(|page| page.as_bytes().as_ptr());
-        memory.sort();
-        Some(memory)
-    }
-
     #[test]
-    fn memory_is_taken_by_the_first_show_and_kept() {
+    fn only_a_text_that_is_read_in_pieces_is_kept_and_in_the_same_memory() {
         let (mut state, seen) = (State::new(), Seen::new());
-        state.read(&Text(1), &mut [], &seen).unwrap();
-        assert_eq!(pages(&state), None);
-
         let mut buf = [0; crate::PAGE_SIZE];
-        state.pread(&Text(1), 0, &mut buf, &seen).unwrap();
-        let memory = pages(&state);
-        assert!(memory.is_some());
+        for len in [1, crate::PAGE_SIZE] {
+            assert_eq!(state.pread(&Text(len), 0, &mut buf, &seen), Ok(len));
+            assert_eq!(state.snapshot, None);
+        }
+        assert_eq!(state.pread(&Text(crate::PAGE_SIZE), 0, &mut buf[1..], &seen), Ok(crate::PAGE_SIZE - 1));
+        let memory = state.snapshot.as_ref().map(|text| text.as_ptr());
         for len in [crate::PAGE_SIZE, 3, crate::PAGE_SIZE + 1] {
-            let read = state.pread(&Text(len), 0, &mut buf, &seen);
-            assert_eq!(read, if len > crate::PAGE_SIZE { Err(Errno::E2BIG) } else { Ok(len) });
-            assert_eq!(pages(&state), memory);
+            let read = state.pread(&Text(len), 0, &mut buf[..2], &seen);
+            assert_eq!(read, if len > crate::PAGE_SIZE { Err(Errno::E2BIG) } else { Ok(2) });
+            assert_eq!(state.snapshot.as_ref().map(|text| text.as_ptr()), memory);
         }
     }
 

@@ -9,8 +9,8 @@ use crate::{Access, Attribute, OpenFile, Owner, Page, Result, Seen, Target};
 /// One attribute of one object in an arena of anybody's: what files can be opened on without a store, a tree or a name.
 ///
 /// It is a handle and two references, made anew wherever it is needed. Every operation enters the object for its own
-/// length: when the object has left, all of them give `ENODEV`, and its removal waits for none but those inside. Changes
-/// are not counted: a poll finds one until the file has been read, and none after that.
+/// length: when the object has left, all of them give `ENODEV`, and its removal waits for none but those inside.
+/// Changes are not counted: a poll finds one until the file has been read, and none after that.
 ///
 /// # Examples
 ///

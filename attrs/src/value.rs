@@ -119,8 +119,8 @@ fn word<T: Integer>(text: &str) -> Result<T> {
 /// - `NAMES`, the names of the variants in their order;
 /// - `name(self)`, the name of this one.
 ///
-/// There are 1 to 256 variants. No two may have one name; an empty name or one with a newline, a space or brackets could not be
-/// told in the list that [`Page::choice`] shows. Neither compiles.
+/// There are 1 to 256 variants. No two may have one name; an empty name or one with a newline, a space or brackets
+/// could not be told in the list that [`Page::choice`] shows. Neither compiles.
 ///
 /// # Examples
 ///

@@ -146,7 +146,7 @@ fn one_attribute_serves_many_owners() {
     }
 }
 
-/// E-19: an operation for which there is no callback is EIO, and its file does not open.
+/// E-19, F14: an operation for which there is no callback is EIO, and its file does not open.
 #[test]
 fn what_has_no_callback_is_eio() {
     let disk = Disk::default();

@@ -146,7 +146,7 @@ fn the_file_is_locked_between_the_points() {
 /// A target that is there, whose changes are counted.
 struct Counted {
     text: Attribute<Disk>,
-    changes: Rc<Cell<u32>>,
+    changes: Rc<Cell<u64>>,
 }
 
 impl Target for Counted {

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use enodev_handles::Pin;
+use enodev_handles::{Label, Pin};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -33,26 +33,21 @@ impl Store {
     ///   an exclusive payload.
     pub fn add_group(&self, object: impl AsKobject, group: GroupHandle) -> Result {
         let object = object.kobject();
-        let decision = self.decide(object, group)?;
+        let decision = self.decide(object, group, Self::may_add)?;
         let code = self.groups.enter(group)?;
         // Entered, so that the object does not leave while it gets the group; it is not waited for.
         let body = self.tree.nodes.enter(object)?;
         let _topology = self.tree.topology.lock();
         let pin = self.tree.domain.pin();
         let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
-        if meta.ty != self.untyped {
-            return Err(if Some(meta.ty) == node.ty { Error::Exists } else { Error::WrongType });
-        }
-        let more = node.more_or_new();
-        if more.presence.read().leaving(group).is_some() {
-            return Err(Error::Exists);
-        }
+        self.may_add(node, group, meta)?;
         match &meta.name {
             Some(name) => self.check_free(node, name)?,
             None => meta.attrs.keys().try_for_each(|name| self.check_free(node, name))?,
         }
         self.note_hidden(&code, &decision);
-        more.presence.write().add(group, &decision, |attr| self.of(&pin, node, group, meta, attr));
+        let attrs = self.of_group(&pin, node, group, meta);
+        node.more_or_new().presence.write().add(group, &decision, &attrs);
         body.state.set_changed();
         Ok(())
     }
@@ -73,61 +68,64 @@ impl Store {
     /// - [`Error::Deadlock`], [`Error::Barrier`]: the group goes on leaving; to call this again goes on with it.
     pub fn remove_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Removal> {
         let object = object.kobject();
-        let revoked = {
+        let (revoked, is_ours) = {
             let body = self.tree.nodes.enter(object)?;
             let _topology = self.tree.topology.lock();
             let pin = self.tree.domain.pin();
             let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
-            let revoked = self.revoked(&pin, object, meta.attrs.values().copied(), Some(group))?;
+            let attrs: Vec<_> = meta.attrs.values().copied().collect();
+            let labels = self.labels(&pin, &attrs)?;
             let Some(more) = node.more() else { return Err(Error::NotFound) };
             let mut presence = more.presence.write();
-            match presence.leaving(group) {
+            let (since, is_ours) = match presence.leaving(group) {
                 None => return Err(Error::NotFound),
-                Some(Some(Leaving::UnderWay)) => Err(revoked),
-                Some(_) => {
-                    presence.set_leaving(group, Leaving::UnderWay);
-                    drop(presence);
-                    body.state.set_changed();
-                    Ok(revoked)
-                }
-            }
+                Some(Some(Leaving::UnderWay)) => (presence.leaves_since(group), false),
+                Some(_) => (presence.leave(group), true),
+            };
+            drop(presence);
+            body.state.set_changed();
+            (Revoked { object, attrs, labels, group: since.map(|since| (group, since)) }, is_ours)
         };
-        match revoked {
-            Ok(revoked) => self.tree.revoke(revoked),
-            Err(others) if self.tree.is_inside(&others) => Err(Error::Leaving),
-            Err(others) => {
-                self.tree.finish_revoked(&Revoked { group: None, ..others })?;
-                Err(Error::NotFound)
-            }
+        if is_ours {
+            return self.tree.revoke(revoked);
         }
+        if self.tree.is_inside(&revoked) {
+            return Err(Error::Leaving);
+        }
+        let is_ours = self.tree.join_revoked(&revoked)?;
+        if is_ours { Ok(Removal::Done(revoked.attrs.len())) } else { Err(Error::NotFound) }
     }
 
     /// Asks a group's callbacks again what of it is there for an object that has it. Open files of what stays stay good, where Linux
     /// makes all files anew; those of what goes give `ENODEV` for ever.
     ///
-    /// Returns how many attributes have gone, as [`remove_group`](Self::remove_group).
+    /// Returns how many attributes have gone, as [`remove_group`](Self::remove_group). When this returns [`Removal::Done`], no callback
+    /// runs for this object of what is hidden, be it by this or by an earlier decision.
     ///
     /// # Errors
     ///
-    /// As [`add_group`](Self::add_group), and [`Error::NotFound`] where the object has not got the group.
+    /// As [`add_group`](Self::add_group), and [`Error::NotFound`] where the object has not got the group. [`Error::Deadlock`],
+    /// [`Error::Barrier`]: it is as the callbacks decided, and somebody may still be inside what has gone; to call this again waits
+    /// again.
     pub fn update_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Removal> {
         let object = object.kobject();
-        let decision = self.decide(object, group)?;
+        let decision = self.decide(object, group, Self::may_update)?;
         let revoked = {
             let code = self.groups.enter(group)?;
             let body = self.tree.nodes.enter(object)?;
             let _topology = self.tree.topology.lock();
             let pin = self.tree.domain.pin();
             let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
-            let mut presence = node.more_or_new().presence.write();
-            if Some(meta.ty) != node.ty && presence.leaving(group) != Some(None) {
-                return Err(Error::NotFound);
-            }
+            self.may_update(node, group, meta)?;
             self.note_hidden(&code, &decision);
-            let gone = presence.decide(group, &decision, |attr| self.of(&pin, node, group, meta, attr));
+            let all = self.of_group(&pin, node, group, meta);
+            let mut presence = node.more_or_new().presence.write();
+            let attrs = presence.decide(group, &decision, &all);
+            // Those whom an earlier decision has shut out may still be inside.
+            let hidden: Vec<_> = all.iter().filter(|of| presence.of(**of).is_none()).map(|of| of.attr).collect();
             drop(presence);
             body.state.set_changed();
-            self.revoked(&pin, object, gone, None)?
+            Revoked { object, attrs, labels: self.labels(&pin, &hidden)?, group: None }
         };
         self.tree.revoke(revoked)
     }
@@ -161,8 +159,8 @@ impl Store {
         let object = object.kobject();
         self.attrs.enter(attr)?.plain.iter().for_each(|plain| plain.hide());
         self.set_hidden(object, attr, true)?;
-        let revoked = self.revoked(&self.tree.domain.pin(), object, [attr], None)?;
-        self.tree.revoke(revoked)
+        let labels = self.labels(&self.tree.domain.pin(), &[attr])?;
+        self.tree.revoke(Revoked { object, attrs: vec![attr], labels, group: None })
     }
 
     /// Shows an attribute again that was hidden. Files that were open before stay dead.
@@ -196,21 +194,40 @@ impl Store {
         let node = self.tree.nodes.get(&pin, object)?;
         let meta = self.attr_meta(&pin, attr)?;
         let group = self.groups.get(&pin, meta.group)?;
-        let mut presence = node.more_or_new().presence.write();
-        if Some(group.ty) != node.ty && presence.leaving(meta.group) != Some(None) {
-            return Err(Error::NotFound);
-        }
-        presence.hide(attr, is_hidden);
-        drop(presence);
+        self.may_update(node, meta.group, group)?;
+        node.more_or_new().presence.write().hide(attr, is_hidden);
         body.state.set_changed();
         Ok(())
     }
 
-    /// Asks a group's callbacks what of it is there for an object.
-    fn decide(&self, object: KobjectHandle, group: GroupHandle) -> Result<Decision> {
+    /// Whether the object can be given the group, as far as it has it already.
+    fn may_add(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> Result {
+        if Some(meta.ty) == node.ty || node.more().is_some_and(|more| more.presence.read().leaving(group).is_some()) {
+            return Err(Error::Exists);
+        }
+        if meta.ty == self.untyped { Ok(()) } else { Err(Error::WrongType) }
+    }
+
+    /// Whether the object has the group, and it is not leaving.
+    fn may_update(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> Result {
+        let is_added = || node.more().is_some_and(|more| more.presence.read().leaving(group) == Some(None));
+        if Some(meta.ty) == node.ty || is_added() { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// Asks a group's callbacks what of it is there for an object, where they may be asked at all.
+    fn decide(
+        &self,
+        object: KobjectHandle,
+        group: GroupHandle,
+        may: impl FnOnce(&Self, &Node, GroupHandle, &GroupMeta) -> Result,
+    ) -> Result<Decision> {
         let code = self.groups.enter(group)?;
         let number = Self::number();
         let body = self.tree.nodes.enter(object)?;
+        {
+            let pin = self.tree.domain.pin();
+            may(self, self.tree.nodes.get(&pin, object)?, group, self.groups.get(&pin, group)?)?;
+        }
         if !code.code.fits(&body.payload) {
             return Err(Error::WrongType);
         }
@@ -230,8 +247,9 @@ impl Store {
 
     pub(crate) fn number() -> u64 {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: it is the order in which decisions were begun that counts, not what came before them.
-        NUMBERS.fetch_add(1, Ordering::Relaxed)
+        // AcqRel: pairs with itself. What came before an earlier decision is seen by the callbacks that are asked for a later one: so
+        // nothing is lost where the earlier is dropped.
+        NUMBERS.fetch_add(1, Ordering::AcqRel)
     }
 
     /// Asks a group's callbacks about an object, perhaps one that nobody knows yet.
@@ -260,10 +278,13 @@ impl Store {
         Ok(self.attr_meta(&self.tree.domain.pin(), attr)?.mode)
     }
 
-    /// An attribute of a group, as [`Presence`](crate::presence::Presence) wants to know it.
-    pub(crate) fn of(&self, pin: &Pin<'_>, node: &Node, group: GroupHandle, meta: &GroupMeta, attr: AttrHandle) -> Of {
-        let mode = self.attr_meta(pin, attr).map_or(enodev_attrs::Mode::empty(), |meta| meta.mode);
-        Of { attr, group, is_own: Some(meta.ty) == node.ty, mode }
+    /// The attributes of a group, as [`Presence`](crate::presence::Presence) wants to know them.
+    pub(crate) fn of_group(&self, pin: &Pin<'_>, node: &Node, group: GroupHandle, meta: &GroupMeta) -> Vec<Of> {
+        let of = |attr: &AttrHandle| {
+            let mode = self.attr_meta(pin, *attr).map_or(enodev_attrs::Mode::empty(), |meta| meta.mode);
+            Of { attr: *attr, group, is_own: Some(meta.ty) == node.ty, mode }
+        };
+        meta.attrs.values().map(of).collect()
     }
 
     /// Plain attributes that are hidden on some object are read the longer way on all.
@@ -279,16 +300,8 @@ impl Store {
         }
     }
 
-    fn revoked(
-        &self,
-        pin: &Pin<'_>,
-        object: KobjectHandle,
-        attrs: impl IntoIterator<Item = AttrHandle>,
-        group: Option<GroupHandle>,
-    ) -> Result<Revoked> {
-        let attrs: Vec<_> = attrs.into_iter().collect();
-        let labels = attrs.iter().map(|attr| Ok(self.attr_meta(pin, *attr)?.label)).collect::<Result<_>>()?;
-        Ok(Revoked { object, attrs, labels, group })
+    fn labels(&self, pin: &Pin<'_>, attrs: &[AttrHandle]) -> Result<Vec<Label>> {
+        attrs.iter().map(|attr| Ok(self.attr_meta(pin, *attr)?.label)).collect()
     }
 
     /// The group of an attribute that was defined alone.

@@ -8,6 +8,7 @@ use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
 use crate::payload::{Body, Guarded, Payload, PayloadRef};
 use crate::pending;
 use crate::presence::Of;
+use crate::state::Known;
 use crate::store::Store;
 
 /// Entering. A guard is for one operation; while it lives, a removal of the object waits.
@@ -68,6 +69,7 @@ impl Store {
         at: Visited<'_>,
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
+        pending::begin();
         let answer = self.call(at, run);
         pending::settle()?;
         answer
@@ -81,7 +83,7 @@ impl Store {
         let object = at.object;
         let attr = self.attrs.enter(at.attr)?;
         let body = self.tree.nodes.enter_labelled(object, attr.label)?;
-        self.admit(&at, &attr, &body)?;
+        let known = self.admit(&at, &attr, &body)?;
         let payload = match &body.payload {
             Payload::Shared(value) => PayloadRef::Shared(value),
             Payload::Exclusive(_) if attr.locks => {
@@ -91,6 +93,7 @@ impl Store {
             }
             _ => PayloadRef::None,
         };
+        at.latch(known);
         run(&*attr.code, Context { payload, store: self, object })
     }
 
@@ -105,17 +108,17 @@ impl Store {
         let attr = self.attrs.enter(at.attr)?;
         // While this waited, the attribute may have been taken away.
         let body = self.tree.nodes.enter(at.object)?;
-        self.admit(&at, &attr, &body)?;
+        let known = self.admit(&at, &attr, &body)?;
         drop(body);
+        at.latch(known);
         let payload = PayloadRef::Exclusive(&mut guarded);
         run(&*attr.code, Context { payload, store: self, object: at.object })
     }
 
     /// Whether the object shows the attribute, and still does so for a file that was opened before. The caller is inside the
-    /// object under the attribute's label: who takes the attribute away either waits for the caller or is seen here. Of a file that reads,
-    /// the changes until now count as seen: those that the callback does not see any more come after this.
+    /// object under the attribute's label: who takes the attribute away either waits for the caller or is seen here.
     #[inline]
-    fn admit(&self, at: &Visited<'_>, attr: &AttrCode, body: &Body) -> AttrResult {
+    fn admit(&self, at: &Visited<'_>, attr: &AttrCode, body: &Body) -> AttrResult<Known> {
         let known = body.state.get();
         let is_own = attr.ty == body.payload.ty();
         if known.is_changed() {
@@ -123,10 +126,7 @@ impl Store {
         } else if !is_own {
             return Err(self.not_shown(attr));
         }
-        if let Some(seen) = at.seen {
-            seen.latch(known.events());
-        }
-        Ok(())
+        Ok(known)
     }
 
     #[cold]
@@ -152,7 +152,7 @@ impl Store {
     pub(crate) fn alive(&self, at: Visited<'_>) -> AttrResult {
         let attr = self.attrs.enter(at.attr)?;
         let body = self.tree.nodes.enter_labelled(at.object, attr.label)?;
-        self.admit(&at, &attr, &body)
+        self.admit(&at, &attr, &body).map(drop)
     }
 
     /// Runs our own code inside an attribute of an object.
@@ -179,4 +179,15 @@ pub(crate) struct Visited<'a> {
     pub(crate) opened: Option<u64>,
     /// What is told how many changes there have been.
     pub(crate) seen: Option<&'a Seen>,
+}
+
+impl Visited<'_> {
+    /// Of a file that reads, the changes that are known of count as seen: those that the callback does not see any more come after
+    /// this. To be called where nothing keeps the callback from running, so that no change counts as seen that none has looked at.
+    #[inline]
+    fn latch(&self, known: Known) {
+        if let Some(seen) = self.seen {
+            seen.latch(known.events());
+        }
+    }
 }

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Instant;
+
+use enodev_attrs::Errno;
+use parking_lot::{Condvar, Mutex};
 
 use crate::error::Result;
 use crate::file::File;
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
+use crate::node::Node;
 use crate::store::{Store, Tree};
 
 /// What has become of an attribute that is waited for.
@@ -28,45 +33,67 @@ pub enum Event {
 ///
 /// A waiter is added under the lock, after a look whether there is something for it already. Who makes something known does that
 /// first, then takes the waiters out under the lock. So nobody waits for what has been.
+///
+/// Wakers are foreign code: they are called, cloned and dropped under no lock and no pin, and inside no object.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// For attributes that have changed, the object's count of changes then.
-    last: BTreeMap<AttrHandle, u64>,
-    waiters: Vec<Waiter>,
-    next: u64,
+    attrs: BTreeMap<AttrHandle, OnAttr>,
+    /// The number of the waiter that came last.
+    number: u64,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    number: u64,
-    attr: AttrHandle,
-    waker: Waker,
+#[derive(Debug, Default)]
+struct OnAttr {
+    /// The object's count of changes as this attribute changed last; 0 if it never has.
+    last: u64,
+    waiters: BTreeMap<u64, Waker>,
 }
 
 impl Events {
     /// Whether the attribute has changed since a file saw it.
     fn has_changed(&self, attr: AttrHandle, seen: u64) -> bool {
-        self.last.get(&attr).is_some_and(|last| *last > seen)
+        self.attrs.get(&attr).is_some_and(|on| on.last > seen)
     }
 
-    fn take(&mut self, is_one: impl Fn(AttrHandle) -> bool) -> Vec<Waker> {
-        let (taken, kept) = std::mem::take(&mut self.waiters).into_iter().partition(|waiter| is_one(waiter.attr));
-        self.waiters = kept;
-        let taken: Vec<Waiter> = taken;
-        taken.into_iter().map(|waiter| waiter.waker).collect()
+    fn add(&mut self, attr: AttrHandle, waker: Option<Waker>) -> u64 {
+        self.number += 1;
+        self.attrs.entry(attr).or_default().waiters.extend(waker.map(|waker| (self.number, waker)));
+        self.number
+    }
+}
+
+impl OnAttr {
+    /// Takes the waiters out, those first that have waited longest.
+    fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        mem::take(&mut self.waiters).into_values()
+    }
+}
+
+/// Calls wakers. One that panics keeps neither the others from being called nor the caller from going on.
+fn call(wakers: Vec<Waker>) {
+    for waker in wakers {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) else { continue };
+        // What it carried may panic in turn as it is dropped, and so on without end.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            mem::forget(again);
+        }
     }
 }
 
 impl Tree {
-    /// Wakes those who wait for attributes of an object that `is_one` answers true for.
-    pub(crate) fn wake(&self, object: KobjectHandle, is_one: impl Fn(AttrHandle) -> bool) {
-        let wakers = {
+    /// Wakes those who wait for these attributes of an object.
+    pub(crate) fn wake(&self, object: KobjectHandle, attrs: &[AttrHandle]) {
+        let mut wakers = Vec::new();
+        {
             let pin = self.domain.pin();
-            let more = self.nodes.get_leaving(&pin, object).ok().and_then(|node| node.more());
-            more.map_or_else(Vec::new, |more| more.events.lock().take(is_one))
-        };
-        // Foreign code, so under no pin and no lock.
-        wakers.into_iter().for_each(Waker::wake);
+            if let Some(more) = self.nodes.get_leaving(&pin, object).ok().and_then(|node| node.more()) {
+                let mut events = more.events.lock();
+                for attr in attrs {
+                    wakers.extend(events.attrs.get_mut(attr).into_iter().flat_map(OnAttr::take));
+                }
+            }
+        }
+        call(wakers);
     }
 
     /// Wakes all who wait for attributes of objects that are leaving.
@@ -76,83 +103,90 @@ impl Tree {
             let pin = self.domain.pin();
             for object in objects {
                 if let Some(more) = self.nodes.get_leaving(&pin, object).ok().and_then(|node| node.more()) {
-                    wakers.append(&mut more.events.lock().take(|_| true));
+                    wakers.extend(more.events.lock().attrs.values_mut().flat_map(OnAttr::take));
                 }
             }
         }
-        wakers.into_iter().for_each(Waker::wake);
+        call(wakers);
     }
 }
 
 /// Making changes known.
 impl Store {
-    /// Makes known that an attribute of an object has changed: files that have read it since before have something to read, and those
-    /// who wait for that are woken. The change itself comes first.
+    /// Makes known that an attribute of an object has changed: files that have begun to read it before have something to read, and those
+    /// who wait for that are woken, on this thread. The change itself comes first.
     ///
     /// May be called from anywhere, the object's own callbacks included. Where no attribute of the object has ever been opened to be read,
-    /// this changes nothing and allocates nothing.
+    /// this changes nothing and allocates nothing. An attribute that the object does not show may be made known all the same, to nobody.
+    ///
+    /// A waker that panics keeps no other from being called, and the panic goes no further.
     ///
     /// # Errors
     ///
-    /// `ENODEV`: the object. An attribute that it does not show may be made known all the same, to nobody.
+    /// `ENODEV`: the object, or the attribute is none of this store's.
     pub fn notify(&self, object: impl AsKobject, attr: AttrHandle) -> Result {
         let object = object.kobject();
-        let wakers = {
+        let wakers: Vec<_> = {
             let body = self.tree.nodes.enter(object)?;
+            if !self.attrs.contains(attr) {
+                return Err(Errno::ENODEV.into());
+            }
             if !body.state.is_watched() {
                 return Ok(());
             }
             let pin = self.tree.domain.pin();
             let mut events = self.tree.nodes.get(&pin, object)?.more_or_new().events.lock();
-            let count = body.state.count();
-            events.last.insert(attr, count);
-            events.take(|other| other == attr)
+            let on = events.attrs.entry(attr).or_default();
+            // Under the lock, so that counts rise in the order in which they are noted.
+            on.last = body.state.count();
+            on.take().collect()
         };
-        // Foreign code, so outside the object too.
-        wakers.into_iter().for_each(Waker::wake);
+        call(wakers);
         Ok(())
     }
 
     /// What there is for a file at this moment.
     fn event(&self, file: &File) -> Option<Event> {
-        if file.alive(self).is_err() {
-            return Some(Event::Gone);
-        }
-        let Some(seen) = file.seen() else { return Some(Event::Changed) };
         let pin = self.tree.domain.pin();
         let Ok(node) = self.tree.nodes.get(&pin, file.object()) else { return Some(Event::Gone) };
-        let changed = node.more().is_some_and(|more| more.events.lock().has_changed(file.attribute(), seen));
-        changed.then_some(Event::Changed)
+        self.event_of(&pin, node, file, |seen| {
+            node.more().is_some_and(|more| more.events.lock().has_changed(file.attribute(), seen))
+        })
     }
 
-    /// Has the waker called at the next event, unless there is one for the file already. Returns the waiter's number.
-    fn expect(&self, file: &File, waker: Waker) -> Option<u64> {
-        // Under the lock nothing foreign is to be dropped, nor anything entered that may have to go on with a removal.
+    fn event_of(
+        &self,
+        pin: &enodev_handles::Pin<'_>,
+        node: &Node,
+        file: &File,
+        has_changed: impl FnOnce(u64) -> bool,
+    ) -> Option<Event> {
+        if !self.tree.nodes.contains(file.object()) || !self.is_shown(pin, node, file) {
+            return Some(Event::Gone);
+        }
+        // A file that has read nothing has something to read.
+        file.seen().is_none_or(has_changed).then_some(Event::Changed)
+    }
+
+    /// Has the waker called at the next event, unless there is one for the file already. The waiter's number, or the event.
+    fn expect(&self, file: &File, waker: Waker) -> Result<u64, Event> {
+        // Declared before the pin and the lock: where it is not needed it is dropped after both.
         let mut waker = Some(waker);
         let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, file.object()).ok()?;
+        let node = self.tree.nodes.get(&pin, file.object()).map_err(|_| Event::Gone)?;
         let mut events = node.more_or_new().events.lock();
-        let is_there = self.tree.nodes.contains(file.object()) && self.is_shown(&pin, node, file);
-        if !is_there || file.seen().is_none_or(|seen| events.has_changed(file.attribute(), seen)) {
-            drop(events);
-            return None;
+        match self.event_of(&pin, node, file, |seen| events.has_changed(file.attribute(), seen)) {
+            Some(event) => Err(event),
+            None => Ok(events.add(file.attribute(), waker.take())),
         }
-        events.next += 1;
-        let number = events.next;
-        events.waiters.extend(waker.take().map(|waker| Waiter { number, attr: file.attribute(), waker }));
-        Some(number)
     }
 
     /// Takes a waiter away, if it is still there.
-    fn forget(&self, object: KobjectHandle, number: u64) {
+    fn forget(&self, file: &File, number: u64) {
         let found = {
             let pin = self.tree.domain.pin();
-            let more = self.tree.nodes.get_leaving(&pin, object).ok().and_then(|node| node.more());
-            more.and_then(|more| {
-                let mut events = more.events.lock();
-                let at = events.waiters.iter().position(|waiter| waiter.number == number)?;
-                Some(events.waiters.swap_remove(at))
-            })
+            let more = self.tree.nodes.get_leaving(&pin, file.object()).ok().and_then(|node| node.more());
+            more.and_then(|more| more.events.lock().attrs.get_mut(&file.attribute())?.waiters.remove(&number))
         };
         drop(found);
     }
@@ -162,7 +196,10 @@ impl Store {
 /// its removal waiting.
 ///
 /// A file that has read nothing has something to read. From then on a change counts that is [made known](Store::notify) after the last
-/// read began: one that comes while the callback runs is told once too often rather than not at all.
+/// read began: one that comes while the callback runs is told once too often rather than not at all. Looking and waiting take nothing
+/// away: what there is stays until the file is read at offset 0.
+///
+/// Linux wakes nobody where an attribute is removed; here all who wait for it are woken, and told [`Event::Gone`].
 impl File {
     /// What there is for this file now; `None` if nothing has changed.
     pub fn poll(&self, store: &Store) -> Option<Event> {
@@ -171,44 +208,83 @@ impl File {
 
     /// Waits until there is something; `None` if the deadline comes first.
     ///
-    /// The removal of the object wakes all who wait, as it begins: who waits here in a callback of that object leaves it then. The store's
-    /// end cannot come while this borrows it.
+    /// A removal wakes those who wait for what it takes away as it begins, and not when it has ended: so a callback may wait for an
+    /// attribute of its own object, and leaves the object when that is removed.
     pub fn wait(&self, store: &Store, deadline: Option<Instant>) -> Option<Event> {
         let mut changed = self.changed(store);
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let signal = Arc::new(Signal::default());
+        let waker = Waker::from(Arc::clone(&signal));
         let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(event) = Pin::new(&mut changed).poll(&mut context) {
                 return Some(event);
             }
-            match deadline {
-                None => thread::park(),
-                Some(deadline) => {
-                    let now = Instant::now();
-                    if now >= deadline {
-                        return store.event(self);
-                    }
-                    thread::park_timeout(deadline - now);
-                }
+            if !signal.wait(deadline) {
+                return store.event(self);
             }
         }
     }
 
-    /// Waits for an event without a thread: for any executor.
+    /// Waits for an event without a thread, on any executor. What this returns may be dropped at any time; forgotten, it costs the
+    /// object some memory until the next event.
+    ///
+    /// ```
+    /// use std::future::Future;
+    /// use std::pin::pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use enodev::{Access, DeviceType, Event, Store};
+    ///
+    /// let store = Store::new()?;
+    /// let battery = store.define(DeviceType::shared::<u32>("battery").ro("capacity", |level, page| page.int(*level)))?;
+    /// let battery = store.register(store.root(), "BAT0", battery, 80)?;
+    /// let capacity = store.open(battery, "capacity", Access::READ)?;
+    /// capacity.read(&store, &mut [0; 8])?;
+    ///
+    /// // An executor has a waker of its own.
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let mut changed = pin!(capacity.changed(&store));
+    /// assert_eq!(changed.as_mut().poll(&mut context), Poll::Pending);
+    /// store.notify(battery, capacity.attribute())?;
+    /// assert_eq!(changed.poll(&mut context), Poll::Ready(Event::Changed));
+    /// # Ok::<(), enodev::Error>(())
+    /// ```
     pub fn changed<'a>(&'a self, store: &'a Store) -> Changed<'a> {
         Changed { file: self, store, waiter: None }
     }
 }
 
-struct Unpark(Thread);
+/// What a thread waits for. Not `thread::park`: what wakes the thread for the caller's own reasons must not be used up here.
+#[derive(Default)]
+struct Signal {
+    is_given: Mutex<bool>,
+    given: Condvar,
+}
 
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
+impl Signal {
+    /// False if the deadline comes first. The signal is taken.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut is_given = self.is_given.lock();
+        while !*is_given {
+            match deadline {
+                None => self.given.wait(&mut is_given),
+                Some(deadline) if self.given.wait_until(&mut is_given, deadline).timed_out() => break,
+                Some(_) => {}
+            }
+        }
+        mem::take(&mut *is_given)
     }
 }
 
-/// The next [`Event`] of a [`File`].
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        *self.is_given.lock() = true;
+        self.given.notify_one();
+    }
+}
+
+/// The next [`Event`] of a [`File`]. See [`File::changed`].
+///
+/// Each poll looks anew: polled again after it was ready, it gives the event again if that still is so.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Changed<'a> {
@@ -221,16 +297,16 @@ impl Future for Changed<'_> {
     type Output = Event;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Event> {
-        loop {
-            self.forget();
-            if let Some(event) = self.store.event(self.file) {
-                return Poll::Ready(event);
+        self.forget();
+        if let Some(event) = self.store.event(self.file) {
+            return Poll::Ready(event);
+        }
+        match self.store.expect(self.file, context.waker().clone()) {
+            Ok(number) => {
+                self.waiter = Some(number);
+                Poll::Pending
             }
-            // Cloned, and dropped if it is not needed, outside all locks.
-            self.waiter = self.store.expect(self.file, context.waker().clone());
-            if self.waiter.is_some() {
-                return Poll::Pending;
-            }
+            Err(event) => Poll::Ready(event),
         }
     }
 }
@@ -238,7 +314,7 @@ impl Future for Changed<'_> {
 impl Changed<'_> {
     fn forget(&mut self) {
         if let Some(number) = self.waiter.take() {
-            self.store.forget(self.file.object(), number);
+            self.store.forget(self.file, number);
         }
     }
 }

@@ -1,6 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+/// Further documents.
+pub mod docs {
+    #[doc = include_str!("../docs/errno.md")]
+    pub mod errno {}
+}
+
 mod store;
 mod handle;
 mod device_type;
@@ -33,13 +39,16 @@ pub use context::Context;
 pub use device_type::{AnyObject, DeviceType, Exclusive, Lending, Shared, Sharing, Type};
 pub use error::{Error, Result};
 pub use events::{Changed, Event};
-pub use file::File;
+pub use file::{File, Sole};
 pub use handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, TypeHandle, kind};
 pub use lookup::{Entry, EntryKind};
 pub use plain::PlainAttr;
 pub use store::Store;
 pub use unregister::Removal;
 
+#[cfg(feature = "fault-points")]
+#[doc(inline)]
+pub use enodev_attrs::fault;
 #[doc(inline)]
 pub use enodev_attrs::{
     Access, Attribute, DefineError, Errno, Group, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page, Plain, Value,

@@ -12,7 +12,7 @@ use crate::file::File;
 use crate::group::{GroupMeta, TypeMeta};
 use crate::handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, device};
 use crate::node::{Node, Place};
-use crate::presence::{Of, Shown};
+use crate::presence::{Of, Presence, Shown};
 use crate::store::Store;
 
 /// What a directory holds under one name.
@@ -72,7 +72,7 @@ impl Store {
             Some(Child::Object(found) | Child::Link(found)) if self.tree.nodes.contains(found) => Ok(found),
             Some(_) => Err(Error::NotFound),
             None if self.find(pin, node, name).is_ok() => Err(Errno::ENOTDIR.into()),
-            None if self.attributes(pin, node).iter().any(|entry| *entry.name == *name) => Err(Errno::EISDIR.into()),
+            None if self.find_dir(pin, node, name).is_some() => Err(Errno::EISDIR.into()),
             None => Err(Error::NotFound),
         }
     }
@@ -95,9 +95,10 @@ impl Store {
     pub fn list(&self, object: impl AsKobject) -> Result<Vec<Entry>> {
         let pin = self.tree.domain.pin();
         let node = self.tree.nodes.get(&pin, object.kobject())?;
-        let mut list = self.attributes(&pin, node);
-        let Some(more) = node.more() else { return Ok(list) };
-        for (name, child) in more.entries.read().iter() {
+        // Both at once, so that nothing is met twice, or half changed.
+        let more = node.more().map(|more| (more.entries.read(), more.presence.read()));
+        let mut list = self.attributes(&pin, node, more.as_ref().map(|(_, presence)| &**presence));
+        for (name, child) in more.iter().flat_map(|(entries, _)| entries.iter()) {
             let (handle, kind) = match child {
                 Child::Object(object) => (object, EntryKind::Object(object)),
                 Child::Link(target) => (target, EntryKind::Link(target)),
@@ -106,6 +107,7 @@ impl Store {
                 list.push(Entry { name: name.clone(), kind });
             }
         }
+        drop(more);
         list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
     }
@@ -119,64 +121,117 @@ impl Store {
         let pin = self.tree.domain.pin();
         let node = self.tree.nodes.get(&pin, object.kobject())?;
         let meta = self.groups.get(&pin, group)?;
-        if meta.name.is_none() || !self.shows(node, group, meta) {
+        let presence = node.more().map(|more| more.presence.read());
+        let presence = presence.as_deref();
+        if meta.name.is_none() || !shows(node, presence, group, meta) {
             return Err(Error::NotFound);
         }
-        let mut list = Vec::new();
-        self.list_attrs(&pin, node, &meta.attrs, &mut list);
-        Ok(list)
+        Ok(self.list_attrs(&pin, node, presence, &meta.attrs).collect())
+    }
+
+    /// What the directory of an object holds under one name, as [`list`](Self::list) has it; of a group that is a directory, as
+    /// `group/name`. This is what `stat(2)` of a name needs; links are not followed.
+    ///
+    /// ```
+    /// # let store = enodev::Store::new()?;
+    /// let class = store.create(store.root(), "class")?;
+    /// let entry = store.entry(store.root(), "class")?;
+    /// assert_eq!(entry.kind, enodev::EntryKind::Object(class));
+    /// # Ok::<(), enodev::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`; [`Error::NotFound`].
+    pub fn entry(&self, object: impl AsKobject, name: &str) -> Result<Entry> {
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let kind = match node.child(name) {
+            Some(Child::Object(child)) if self.tree.nodes.contains(child) => EntryKind::Object(child),
+            Some(Child::Link(target)) if self.tree.nodes.contains(target) => EntryKind::Link(target),
+            Some(_) => return Err(Error::NotFound),
+            None => match self.find_dir(&pin, node, name) {
+                Some(entry) => return Ok(entry),
+                None => return self.attribute_entry(&pin, node, name),
+            },
+        };
+        Ok(Entry { name: Name::new(name)?, kind })
+    }
+
+    fn attribute_entry(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result<Entry> {
+        let (handle, shown) = self.find(pin, node, name)?;
+        let meta = self.attr_meta(pin, handle)?;
+        let kind = EntryKind::Attribute { handle, mode: shown.mode, size: meta.size };
+        Ok(Entry { name: meta.name.clone(), kind })
+    }
+
+    /// The directory of a group that an object shows under a name.
+    fn find_dir(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Option<Entry> {
+        let own = self.type_of(pin, node).and_then(|ty| ty.dirs.get(name).copied());
+        let presence = node.more().map(|more| more.presence.read());
+        let presence = presence.as_deref();
+        let mut groups = own.into_iter().chain(presence.into_iter().flat_map(Presence::added));
+        groups.find_map(|group| {
+            let entry = group_entry(node, presence, group, self.groups.get(pin, group).ok()?)?;
+            (*entry.name == *name).then_some(entry)
+        })
     }
 
     /// The attributes beside the object's children, and the directories of its groups.
-    fn attributes(&self, pin: &Pin<'_>, node: &Node) -> Vec<Entry> {
+    fn attributes(&self, pin: &Pin<'_>, node: &Node, presence: Option<&Presence>) -> Vec<Entry> {
         let mut list = Vec::new();
         if let Some(ty) = self.type_of(pin, node) {
-            self.list_attrs(pin, node, &ty.own, &mut list);
+            list.extend(self.list_attrs(pin, node, presence, &ty.own));
             let groups = ty.dirs.values().filter_map(|group| Some((*group, self.groups.get(pin, *group).ok()?)));
-            list.extend(groups.filter_map(|(group, meta)| self.group_entry(node, group, meta)));
+            list.extend(groups.filter_map(|(group, meta)| group_entry(node, presence, group, meta)));
         }
-        for group in node.more().map_or_else(Vec::new, |more| more.presence.read().added().collect()) {
-            let Ok(meta) = self.groups.get(pin, group) else { continue };
-            match self.group_entry(node, group, meta) {
-                None => self.list_attrs(pin, node, &meta.attrs, &mut list),
-                entry if meta.name.is_some() => list.extend(entry),
-                _ => {}
+        for group in presence.into_iter().flat_map(Presence::added) {
+            match self.groups.get(pin, group) {
+                Ok(meta) if meta.name.is_some() => list.extend(group_entry(node, presence, group, meta)),
+                Ok(meta) => list.extend(self.list_attrs(pin, node, presence, &meta.attrs)),
+                Err(_) => {}
             }
         }
         list
     }
 
-    /// `None` for a group without a directory.
-    fn group_entry(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> Option<Entry> {
-        let name = meta.name.clone().filter(|_| self.shows(node, group, meta))?;
-        Some(Entry { name, kind: EntryKind::Group(group) })
-    }
-
-    fn list_attrs(&self, pin: &Pin<'_>, node: &Node, attrs: &BTreeMap<Name, AttrHandle>, list: &mut Vec<Entry>) {
-        let entry = |(name, attr): (&Name, &AttrHandle)| {
-            let (meta, shown) = self.shown(pin, node, *attr)?;
+    fn list_attrs(
+        &self,
+        pin: &Pin<'_>,
+        node: &Node,
+        presence: Option<&Presence>,
+        attrs: &BTreeMap<Name, AttrHandle>,
+    ) -> impl Iterator<Item = Entry> {
+        attrs.iter().filter_map(move |(name, attr)| {
+            let (meta, shown) = self.shown_in(pin, node, presence, *attr)?;
             let kind = EntryKind::Attribute { handle: *attr, mode: shown.mode, size: meta.size };
             Some(Entry { name: name.clone(), kind })
-        };
-        list.extend(attrs.iter().filter_map(entry));
+        })
     }
 
     fn type_of<'a>(&'a self, pin: &'a Pin<'_>, node: &Node) -> Option<&'a TypeMeta> {
         node.ty.and_then(|ty| self.types.get(pin, ty).ok())
     }
 
-    fn shows(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> bool {
-        let is_own = Some(meta.ty) == node.ty;
-        node.more().map_or(is_own, |more| more.presence.read().shows(group, is_own))
-    }
-
     /// How an object shows an attribute, if it does.
     fn shown<'a>(&'a self, pin: &'a Pin<'_>, node: &Node, attr: AttrHandle) -> Option<(&'a AttrMeta, Shown)> {
+        let presence = node.more().map(|more| more.presence.read());
+        self.shown_in(pin, node, presence.as_deref(), attr)
+    }
+
+    /// As `shown`, by what is known of the object.
+    fn shown_in<'a>(
+        &'a self,
+        pin: &'a Pin<'_>,
+        node: &Node,
+        presence: Option<&Presence>,
+        attr: AttrHandle,
+    ) -> Option<(&'a AttrMeta, Shown)> {
         let meta = self.attr_meta(pin, attr).ok()?;
         let group = self.groups.get(pin, meta.group).ok()?;
         let of = Of { attr, group: meta.group, is_own: Some(group.ty) == node.ty, mode: meta.mode };
         let as_defined = of.is_own.then_some(Shown { mode: meta.mode, since: 0 });
-        let shown = node.more().map_or(as_defined, |more| more.presence.read().of(of));
+        let shown = presence.map_or(as_defined, |presence| presence.of(of));
         Some((meta, shown?))
     }
 
@@ -269,6 +324,17 @@ impl Store {
     pub fn contains(&self, object: impl AsKobject) -> bool {
         self.tree.nodes.contains(object.kobject())
     }
+}
+
+fn shows(node: &Node, presence: Option<&Presence>, group: GroupHandle, meta: &GroupMeta) -> bool {
+    let is_own = Some(meta.ty) == node.ty;
+    presence.map_or(is_own, |presence| presence.shows(group, is_own))
+}
+
+/// `None` for a group without a directory.
+fn group_entry(node: &Node, presence: Option<&Presence>, group: GroupHandle, meta: &GroupMeta) -> Option<Entry> {
+    let name = meta.name.clone().filter(|_| shows(node, presence, group, meta))?;
+    Some(Entry { name, kind: EntryKind::Group(group) })
 }
 
 /// The path of places that are given from the object upwards, without the root.

@@ -15,7 +15,8 @@ use crate::presence::Presence;
 /// # Invariants
 ///
 /// - It changes under the store's topology lock only, but for its events. Its own locks are held for one look-up or one change, and nothing is
-///   waited for under them, but for two directories' entries as an object goes from one to the other.
+///   waited for under them, but for two directories' entries as an object goes from one to the other, and for `presence` by who
+///   reads the entries too.
 /// - A link in the entries of a directory and the pair (directory, name) in `links_here` of its target come and go together.
 ///
 /// It is aligned so that what follows it in a slot, the slot's word and the payload, fills one cache line; and it fills no more

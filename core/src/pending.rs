@@ -21,6 +21,15 @@ pub(crate) fn unfinished(error: Error) {
     PENDING.set(true);
 }
 
+/// To be called before an attribute is entered. What could not be finished before that, as a guard was let go of, is none of that
+/// operation's business.
+#[inline]
+pub(crate) fn begin() {
+    if PENDING.get() {
+        UNFINISHED.set(None);
+    }
+}
+
 /// Has the removal of attributes finished as the calling thread leaves the last of them.
 pub(crate) fn put_off(tree: &Tree, revoked: Revoked) {
     REVOKED.with_borrow_mut(|all| all.push((Later::clone(&tree.later), revoked)));

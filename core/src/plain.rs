@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use enodev_attrs::{Attribute, DefineError, Errno, Page, Result as AttrResult, Value};
-use enodev_handles::{Column, Density, SetError};
+use enodev_handles::{Column, Density, Pin, SetError};
 
 use crate::device_type::{Lending, Type};
 use crate::error::{Error, Result};
@@ -58,6 +58,24 @@ impl<T: Value> PlainCell<T> {
         Ok(self.column()?.load(object)?.unwrap_or(self.initial))
     }
 
+    /// As `get`. From now on `load` finds the value of this object, whose initial one it is if it has none.
+    fn get_settled(&self, pin: &Pin<'_>, object: KobjectHandle) -> AttrResult<T> {
+        let column = self.column()?;
+        if let Some(value) = column.get(pin, object)? {
+            return Ok(value);
+        }
+        let mut value = self.initial;
+        // Another thread may set one just now.
+        match column.update(pin, object, |set| {
+            value = set.unwrap_or(self.initial);
+            value
+        }) {
+            Err(SetError::Stale(stale)) => Err(stale.into()),
+            // Without memory for it the value is what it is all the same.
+            Ok(()) | Err(_) => Ok(value),
+        }
+    }
+
     fn set(&self, object: KobjectHandle, value: T) -> AttrResult {
         self.column()?.store(object, value).map_err(|error| match error {
             SetError::Stale(stale) => stale.into(),
@@ -100,30 +118,36 @@ pub(crate) fn attribute<O: Lending, T: Value + Send + Sync>(
 /// ```
 pub struct PlainAttr<T: Value> {
     attr: AttrHandle,
+    /// The address of what the store is made of: while the values' objects are alive, so is that store, and no other has the address.
+    tree: usize,
     cell: Arc<PlainCell<T>>,
 }
 
 impl<T: Value + Send + Sync> PlainAttr<T> {
-    /// The handle of the attribute, by which it can be shown as text.
+    /// The handle of the attribute, for [`Store::show`], [`Store::notify`] and the like.
     pub fn handle(&self) -> AttrHandle {
         self.attr
     }
 
-    /// The value that an object has. Nothing is entered and nobody waits, but for a few stores of a value of more than eight bytes.
+    /// The value that an object has. Nothing is entered, so no removal waits for this; it waits for nobody but, with a value of more
+    /// than eight bytes, for the few stores of another thread that sets the same one.
     ///
-    /// The first time that an object is asked, and once the attribute has been hidden on any object, this enters the object.
+    /// The first time that an object is asked, this enters the object; so it does each time once the attribute has been hidden on any
+    /// object.
     ///
     /// # Errors
     ///
-    /// `ENODEV`: the object, also where the attribute is hidden on it; `EINVAL`: it is of another type; [`Error::Full`].
+    /// `ENODEV`: the object, or the attribute is hidden on it, or either is of another store; `EINVAL`: the object is of another type.
     #[inline]
     pub fn load(&self, store: &Store, object: impl AsKobject) -> Result<T> {
         let object = object.kobject();
         if let Some(column) = self.cell.column.get() {
             // Relaxed: see `hide`.
             let is_hidden = self.cell.is_hidden.load(Ordering::Relaxed);
-            if let (false, Some(value)) = (is_hidden, column.load(object)?) {
-                return Ok(value);
+            if !is_hidden && self.tree == address(store) {
+                if let Some(value) = column.load(object)? {
+                    return Ok(value);
+                }
             }
         }
         self.load_slowly(store, object)
@@ -131,20 +155,19 @@ impl<T: Value + Send + Sync> PlainAttr<T> {
 
     #[cold]
     fn load_slowly(&self, store: &Store, object: KobjectHandle) -> Result<T> {
-        let mut value = Err(Errno::EIO);
+        let mut value = Err(Errno::ENODEV);
         store.within(object, self.attr, || {
-            value = self.cell.get(object);
-            // From now on it is found without entering.
-            self.cell.set(object, value?)
+            value = self.cell.get_settled(&store.tree.domain.pin(), object);
+            Ok(())
         })?;
         Ok(value?)
     }
 
-    /// Sets the value of an object. Neither the mode is asked nor is anybody told: see [`Store::notify`].
+    /// Sets the value of an object. The mode counts for text alone, and nobody is told of the change: see [`Store::notify`].
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load).
+    /// As [`load`](Self::load), and `ENOMEM`. Nothing has changed then.
     pub fn store(&self, store: &Store, object: impl AsKobject, value: T) -> Result {
         let object = object.kobject();
         store.within(object, self.attr, || self.cell.set(object, value))?;
@@ -152,9 +175,13 @@ impl<T: Value + Send + Sync> PlainAttr<T> {
     }
 }
 
+fn address(store: &Store) -> usize {
+    Arc::as_ptr(&store.tree).addr()
+}
+
 impl<T: Value> Clone for PlainAttr<T> {
     fn clone(&self) -> Self {
-        Self { attr: self.attr, cell: Arc::clone(&self.cell) }
+        Self { attr: self.attr, tree: self.tree, cell: Arc::clone(&self.cell) }
     }
 }
 
@@ -169,7 +196,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`: the type; [`Error::NotFound`]; [`Error::WrongType`] where it is no plain attribute of a `T`.
+    /// `ENODEV`: the type; [`Error::NotFound`]: it has no attribute of that name, or has it in a group; [`Error::WrongType`]: that is no
+    /// plain attribute, or its values are no `T`.
     pub fn plain<T: Value + Send + Sync>(&self, ty: Type<impl Lending>, name: &str) -> Result<PlainAttr<T>> {
         let attr = {
             let pin = self.tree.domain.pin();
@@ -177,6 +205,6 @@ impl Store {
         };
         let code = self.attrs.enter(attr)?;
         let cell = code.plain.clone().and_then(|plain| plain.into_any().downcast().ok());
-        Ok(PlainAttr { attr, cell: cell.ok_or(Error::WrongType)? })
+        Ok(PlainAttr { attr, tree: address(self), cell: cell.ok_or(Error::WrongType)? })
     }
 }

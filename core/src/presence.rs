@@ -120,35 +120,30 @@ impl Presence {
         self.groups.iter_mut().find(|on| on.group == group)
     }
 
-    /// Adds a group that the object has not.
-    pub(crate) fn add(&mut self, group: GroupHandle, decision: &Decision, of: impl Fn(AttrHandle) -> Of) {
+    /// Adds a group, of these attributes, that the object has not.
+    pub(crate) fn add(&mut self, group: GroupHandle, decision: &Decision, attrs: &[Of]) {
         let since = self.later();
         let number = decision.number;
         self.groups.push(OnGroup { group, since, is_shown: true, is_added: true, leaving: None, decision: number });
-        self.decide(group, decision, of);
+        self.decide(group, decision, attrs);
     }
 
-    /// Lets a decision take effect. Returns what is not shown any more.
-    pub(crate) fn decide(
-        &mut self,
-        group: GroupHandle,
-        decision: &Decision,
-        of: impl Fn(AttrHandle) -> Of,
-    ) -> Vec<AttrHandle> {
-        let shown: Vec<_> = decision.modes.iter().filter(|(attr, _)| self.of(of(*attr)).is_some()).collect();
+    /// Lets a decision about a group of these attributes take effect. Returns what is not shown any more.
+    pub(crate) fn decide(&mut self, group: GroupHandle, decision: &Decision, attrs: &[Of]) -> Vec<AttrHandle> {
+        let shown: Vec<_> = attrs.iter().filter(|of| self.of(**of).is_some()).collect();
         if !self.decide_group(group, decision) {
             return Vec::new();
         }
         for (attr, mode) in &decision.modes {
-            let of = of(*attr);
+            let defined = attrs.iter().find(|of| of.attr == *attr).map(|of| of.mode);
             let decided = match mode {
                 None => Visibility::Hidden,
-                Some(mode) if *mode == of.mode => Visibility::AsDefined,
+                Some(mode) if Some(*mode) == defined => Visibility::AsDefined,
                 Some(mode) => Visibility::Mode(*mode),
             };
             self.decide_attr(*attr, decided);
         }
-        shown.into_iter().map(|(attr, _)| *attr).filter(|attr| self.of(of(*attr)).is_none()).collect()
+        shown.into_iter().filter(|of| self.of(**of).is_none()).map(|of| of.attr).collect()
     }
 
     /// False if a later decision has been here already.
@@ -212,19 +207,172 @@ impl Presence {
         self.group(group).filter(|on| on.is_added).map(|on| on.leaving)
     }
 
-    /// From now on the group is leaving: nobody is let in any more, and its names are still taken.
-    pub(crate) fn set_leaving(&mut self, group: GroupHandle, leaving: Leaving) {
-        if let Some(on) = self.group_mut(group) {
-            on.is_shown = false;
-            on.leaving = Some(leaving);
+    /// From now on the group is leaving: nobody is let in any more, and its names are still taken. Returns since when the object has
+    /// had it: that tells this removal from those after the group has been added again.
+    pub(crate) fn leave(&mut self, group: GroupHandle) -> Option<u64> {
+        let on = self.group_mut(group)?;
+        on.is_shown = false;
+        on.leaving = Some(Leaving::UnderWay);
+        Some(on.since)
+    }
+
+    /// Since when the object has had a group that is leaving.
+    pub(crate) fn leaves_since(&self, group: GroupHandle) -> Option<u64> {
+        self.group(group).filter(|on| on.leaving.is_some()).map(|on| on.since)
+    }
+
+    /// Leaves the removal of a group to whoever comes next.
+    pub(crate) fn give_up(&mut self, group: GroupHandle, since: u64) {
+        if let Some(on) = self.group_mut(group).filter(|on| on.since == since && on.leaving.is_some()) {
+            on.leaving = Some(Leaving::GivenUp);
         }
     }
 
-    /// Forgets a group, and what was decided of its attributes.
-    pub(crate) fn remove(&mut self, group: GroupHandle, attrs: impl IntoIterator<Item = AttrHandle>) {
+    /// Forgets a group that is leaving, and what was decided of its attributes, unless that has been done. Returns how far its removal
+    /// was.
+    pub(crate) fn remove(
+        &mut self,
+        group: GroupHandle,
+        since: u64,
+        attrs: impl IntoIterator<Item = AttrHandle>,
+    ) -> Option<Leaving> {
+        let leaving = self.group(group).filter(|on| on.since == since)?.leaving?;
         self.groups.retain(|on| on.group != group);
         for attr in attrs {
             self.attrs.remove(&attr);
         }
+        Some(leaving)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: Mode = Mode::RW;
+
+    fn group(number: u64) -> GroupHandle {
+        GroupHandle::from_bits(number << 32 | 1)
+    }
+
+    fn attr(number: u64) -> AttrHandle {
+        AttrHandle::from_bits(number << 32 | 1)
+    }
+
+    /// A group of two attributes.
+    fn two(is_own: bool) -> [Of; 2] {
+        [1, 2].map(|number| Of { attr: attr(number), group: group(1), is_own, mode: Mode::RO })
+    }
+
+    fn decision(number: u64, first: Option<Mode>, second: Option<Mode>) -> Decision {
+        Decision { number, is_shown: true, modes: vec![(attr(1), first), (attr(2), second)] }
+    }
+
+    fn nothing(number: u64) -> Decision {
+        Decision { number, is_shown: false, modes: Vec::new() }
+    }
+
+    fn shown(presence: &Presence, attrs: &[Of; 2]) -> [Option<u64>; 2] {
+        attrs.map(|of| presence.of(of).map(|shown| shown.since))
+    }
+
+    #[test]
+    fn a_type_s_group_is_as_the_type_says_until_something_is_decided() {
+        let mut presence = Presence::default();
+        let (own, others) = (two(true), two(false));
+        assert_eq!((shown(&presence, &own), shown(&presence, &others)), ([Some(0); 2], [None; 2]));
+        assert_eq!((presence.shows(group(1), true), presence.shows(group(1), false)), (true, false));
+        assert_eq!(presence.decide(group(1), &decision(1, Some(Mode::RO), None), &own), [attr(2)]);
+        assert_eq!(shown(&presence, &own), [Some(0), None]);
+        assert_eq!(presence.added().count(), 0);
+        assert_eq!(presence.leaving(group(1)), None);
+    }
+
+    /// As a whole or one by one: what was shown and is not any more is told, once.
+    #[test]
+    fn a_decision_tells_what_goes() {
+        let (mut presence, all) = (Presence::default(), two(true));
+        let plain = |number| decision(number, Some(Mode::RO), Some(Mode::RO));
+        assert_eq!(presence.decide(group(1), &nothing(1), &all), [attr(1), attr(2)]);
+        assert_eq!(presence.decide(group(1), &nothing(2), &all), []);
+        assert!(!presence.shows(group(1), true));
+        assert_eq!(presence.decide(group(1), &plain(3), &all), []);
+        assert_eq!(shown(&presence, &all), [Some(1); 2]);
+        presence.hide(attr(1), true);
+        assert_eq!(presence.decide(group(1), &nothing(4), &all), [attr(2)]);
+        assert_eq!(presence.decide(group(1), &plain(5), &all), []);
+        assert_eq!(shown(&presence, &all), [None, Some(2)]);
+    }
+
+    #[test]
+    fn of_two_decisions_the_one_with_the_higher_number_counts() {
+        let (mut presence, all) = (Presence::default(), two(false));
+        presence.add(group(1), &decision(5, None, Some(OTHER)), &all);
+        assert_eq!(presence.decide(group(1), &decision(4, Some(Mode::RO), None), &all), []);
+        assert_eq!(presence.decide(group(1), &nothing(3), &all), []);
+        assert_eq!(shown(&presence, &all), [None, Some(1)]);
+        assert_eq!(presence.of(all[1]).map(|shown| shown.mode), Some(OTHER));
+        assert_eq!(presence.decide(group(1), &decision(6, Some(Mode::RO), Some(Mode::RO)), &all), []);
+        assert_eq!(presence.of(all[1]), Some(Shown { mode: Mode::RO, since: 1 }));
+    }
+
+    /// What stays keeps its files, with whatever mode; what comes back has none of those from before.
+    #[test]
+    fn time_begins_anew_for_what_comes_back_alone() {
+        let (mut presence, all) = (Presence::default(), two(true));
+        let mut number = 0;
+        let mut decide = |presence: &mut Presence, first, second| {
+            number += 1;
+            presence.decide(group(1), &decision(number, first, second), &all);
+            shown(presence, &all)
+        };
+        assert_eq!(decide(&mut presence, Some(OTHER), Some(Mode::RO)), [Some(0); 2]);
+        assert_eq!(decide(&mut presence, Some(Mode::RO), None), [Some(0), None]);
+        assert_eq!(decide(&mut presence, Some(Mode::RO), Some(OTHER)), [Some(0), Some(1)]);
+        presence.hide(attr(1), true);
+        presence.hide(attr(1), true);
+        assert_eq!(decide(&mut presence, Some(Mode::RO), Some(OTHER)), [None, Some(1)]);
+        presence.hide(attr(1), false);
+        assert_eq!(shown(&presence, &all), [Some(2), Some(1)]);
+        presence.hide(attr(1), false);
+        assert_eq!(shown(&presence, &all), [Some(2), Some(1)]);
+        // By hand and by decision are two: both have to show it.
+        presence.hide(attr(1), true);
+        assert_eq!(decide(&mut presence, None, Some(OTHER)), [None, Some(1)]);
+        presence.hide(attr(1), false);
+        assert_eq!(shown(&presence, &all), [None, Some(1)]);
+        assert!(decide(&mut presence, Some(OTHER), Some(OTHER))[0].is_some_and(|since| since > 2));
+        assert_eq!(presence.now(), shown(&presence, &all)[0].unwrap_or_default());
+    }
+
+    /// A removal ends the group that it began with, and none that was added after.
+    #[test]
+    fn a_removal_is_of_one_addition() {
+        let (mut presence, all) = (Presence::default(), two(false));
+        let attrs = || all.map(|of| of.attr);
+        presence.add(group(1), &decision(1, Some(OTHER), None), &all);
+        assert_eq!(presence.leaves_since(group(1)), None);
+        assert_eq!(presence.remove(group(1), 1, attrs()), None, "it is not leaving");
+        assert_eq!(presence.leave(group(1)), Some(1));
+        assert_eq!(
+            (presence.leaving(group(1)), presence.leaves_since(group(1))),
+            (Some(Some(Leaving::UnderWay)), Some(1))
+        );
+        assert_eq!((shown(&presence, &all), presence.added().count()), ([None; 2], 1));
+        assert_eq!(presence.decide(group(1), &decision(9, Some(OTHER), Some(OTHER)), &all), []);
+        assert_eq!(shown(&presence, &all), [None; 2]);
+        presence.give_up(group(1), 7);
+        assert_eq!(presence.leaving(group(1)), Some(Some(Leaving::UnderWay)));
+        presence.give_up(group(1), 1);
+        assert_eq!(presence.remove(group(1), 7, attrs()), None);
+        assert_eq!(presence.remove(group(1), 1, attrs()), Some(Leaving::GivenUp));
+        assert_eq!((presence.leaving(group(1)), presence.added().count()), (None, 0));
+
+        presence.add(group(1), &decision(2, Some(Mode::RO), Some(Mode::RO)), &all);
+        assert_eq!(presence.remove(group(1), 1, attrs()), None);
+        presence.give_up(group(1), 1);
+        // What was decided before has been forgotten.
+        assert_eq!(presence.of(all[0]), Some(Shown { mode: Mode::RO, since: 2 }));
+        assert_eq!(shown(&presence, &all), [Some(2); 2]);
     }
 }

@@ -93,7 +93,7 @@ impl Store {
         for (group, decision) in &decisions {
             let meta = self.groups.get(&pin, *group)?;
             let mut presence = node.more_or_new().presence.write();
-            presence.decide(*group, decision, |attr| self.of(&pin, &node, *group, meta, attr));
+            presence.decide(*group, decision, &self.of_group(&pin, &node, *group, meta));
             state.set_changed();
         }
         let object = slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::None), state });

@@ -2,10 +2,10 @@
 
 use enodev_handles::Label;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handle::{AttrHandle, GroupHandle, KobjectHandle};
 use crate::pending;
-use crate::presence::Leaving;
+use crate::presence::{Leaving, Presence};
 use crate::store::Tree;
 use crate::unregister::Removal;
 
@@ -14,16 +14,16 @@ use crate::unregister::Removal;
 pub(crate) struct Revoked {
     pub(crate) object: KobjectHandle,
     pub(crate) attrs: Vec<AttrHandle>,
-    /// How those are labelled who are inside.
+    /// How those are labelled who may be inside.
     pub(crate) labels: Vec<Label>,
-    /// The group that goes when nobody is inside any more, where one is to go.
-    pub(crate) group: Option<GroupHandle>,
+    /// The group that goes when nobody is inside any more, where one is to go, and since when the object has had it.
+    pub(crate) group: Option<(GroupHandle, u64)>,
 }
 
 impl Tree {
     /// Waits until nobody is inside the attributes, or has that done as the calling thread leaves them.
     pub(crate) fn revoke(&self, revoked: Revoked) -> Result<Removal> {
-        self.wake(revoked.object, |attr| revoked.attrs.contains(&attr));
+        self.wake(revoked.object, &revoked.attrs);
         let count = revoked.attrs.len();
         if self.is_inside(&revoked) {
             pending::put_off(self, revoked);
@@ -40,18 +40,43 @@ impl Tree {
 
     /// Waits until nobody is inside, and lets the group go. The caller is not inside.
     pub(crate) fn finish_revoked(&self, revoked: &Revoked) -> Result {
-        let drained = self.nodes.drain_labelled(revoked.object, &revoked.labels, None);
-        let Some(group) = revoked.group else { return Ok(drained?) };
+        let drained = self.drain_revoked(revoked);
+        match drained {
+            Ok(()) => drop(self.forget_group(revoked)),
+            Err(_) => self.change_group(revoked, |presence, group, since| presence.give_up(group, since)).unwrap_or(()),
+        }
+        drained
+    }
+
+    /// As `finish_revoked`, for a removal that another thread has begun, and which ends with the first of the two that finds nobody
+    /// inside. True if the other has given it up.
+    pub(crate) fn join_revoked(&self, revoked: &Revoked) -> Result<bool> {
+        self.drain_revoked(revoked)?;
+        Ok(self.forget_group(revoked) == Some(Leaving::GivenUp))
+    }
+
+    fn drain_revoked(&self, revoked: &Revoked) -> Result {
+        if revoked.labels.is_empty() {
+            return Ok(());
+        }
+        Ok(self.nodes.drain_labelled(revoked.object, &revoked.labels, None)?)
+    }
+
+    fn forget_group(&self, revoked: &Revoked) -> Option<Leaving> {
+        let attrs = || revoked.attrs.iter().copied();
+        self.change_group(revoked, |presence, group, since| presence.remove(group, since, attrs())).flatten()
+    }
+
+    /// `None` where there is no group, or the object has left meanwhile, and the group with it.
+    fn change_group<R>(
+        &self,
+        revoked: &Revoked,
+        change: impl FnOnce(&mut Presence, GroupHandle, u64) -> R,
+    ) -> Option<R> {
+        let (group, since) = revoked.group?;
         let _topology = self.topology.lock();
         let pin = self.domain.pin();
-        // The object may have left meanwhile, and the group with it.
-        if let Ok(node) = self.nodes.get_leaving(&pin, revoked.object) {
-            let mut presence = node.more_or_new().presence.write();
-            match drained {
-                Ok(()) => presence.remove(group, revoked.attrs.iter().copied()),
-                Err(_) => presence.set_leaving(group, Leaving::GivenUp),
-            }
-        }
-        drained.map_err(Error::from)
+        let node = self.nodes.get_leaving(&pin, revoked.object).ok()?;
+        Some(change(&mut node.more()?.presence.write(), group, since))
     }
 }

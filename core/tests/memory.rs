@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use allocation_counter::measure;
-use enodev::{AsKobject, DeviceHandle, DeviceType, KobjectHandle, Shared, Store, Type};
+use enodev::{Access, AsKobject, DeviceHandle, DeviceType, File, KobjectHandle, Shared, Store, Type};
 
 type Payload = [u64; 4];
 
@@ -101,4 +101,61 @@ fn links_that_have_gone_take_no_memory() {
     let taken = measure(round);
     assert!(taken.bytes_current < 10_000, "{taken:?}");
     assert!(store.list(dir.kobject()).unwrap().is_empty());
+}
+
+/// A read through an open file into the caller's buffer allocates nothing, from the second on; nor does one of a value that the store
+/// keeps, nor setting that.
+#[test]
+fn reads_and_values_allocate_nothing() {
+    let store = Store::new().unwrap();
+    let ty = DeviceType::shared::<u64>("device")
+        .ro("text", |number, page| page.int(*number))
+        .plain("plain", 5_u32)
+        .plain("array", [1_u64; 4])
+        .bin_ro("blob", 8, |_, _, buf| {
+            buf.fill(7);
+            Ok(buf.len())
+        });
+    let ty = store.define(ty).unwrap();
+    let (plain, array) = (store.plain::<u32>(ty, "plain").unwrap(), store.plain::<[u64; 4]>(ty, "array").unwrap());
+    let devices: Vec<_> =
+        (0..100).map(|n| store.register(store.root(), &format!("device{n}"), ty, n).unwrap()).collect();
+    let open =
+        |device: &DeviceHandle| ["text", "plain", "blob"].map(|name| store.open(*device, name, Access::READ).unwrap());
+    let mut files: Vec<[File; 3]> = devices.iter().map(open).collect();
+    let mut buf = [0; 32];
+    let mut round = || {
+        for file in files.iter_mut().flatten() {
+            file.pread(&store, 0, &mut buf).unwrap();
+            file.poll(&store);
+        }
+        for device in &devices {
+            plain.load(&store, *device).unwrap();
+            array.load(&store, *device).unwrap();
+        }
+        for (n, device) in (0..).zip(&devices) {
+            plain.store(&store, *device, n).unwrap();
+            array.store(&store, *device, [7; 4]).unwrap();
+        }
+    };
+    round();
+    assert_eq!(measure(round).count_total, 0);
+}
+
+/// E-12: what is made known of an object that nobody has opened costs nothing; nor does it later, once a change has been made known
+/// before, where nobody waits.
+#[test]
+fn a_change_that_nobody_waits_for_allocates_nothing() {
+    let (store, ty, dir) = store();
+    let devices = fill(&store, ty, dir, &names(1_000));
+    let attr = store.attribute(devices[0], "first").unwrap();
+    let notify = || devices.iter().for_each(|device| store.notify(*device, attr).unwrap());
+    // The thread's first time is its own.
+    store.notify(devices[0], attr).unwrap();
+    assert_eq!(measure(notify).count_total, 0);
+    let files: Vec<_> = devices.iter().map(|device| store.open(*device, "first", Access::READ).unwrap()).collect();
+    files.iter().for_each(|file| assert!(file.pread(&store, 0, &mut [0; 8]).is_ok()));
+    notify();
+    assert!(files.iter().all(|file| file.poll(&store).is_some()));
+    assert_eq!(measure(notify).count_total, 0);
 }

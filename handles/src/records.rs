@@ -430,10 +430,11 @@ pub(crate) fn enter_fenced(address: usize) -> Ticket {
 pub(crate) fn enter_labelled(address: usize, label: u32) -> Ticket {
     #[cfg(not(any(loom, shuttle)))]
     {
+        // Who says what for is often inside something else already: an attribute, whose object this is.
         let block = FAST.get().block();
-        if block.cells[0].is_free() {
-            let ticket = Ticket::new(block, 0);
-            ticket.fill_labelled(block, 0, address, label);
+        if block.cells[1].is_free() {
+            let ticket = Ticket::new(block, 1);
+            ticket.fill_labelled(block, 1, address, label);
             Fences::Asymmetric.light();
             return ticket;
         }

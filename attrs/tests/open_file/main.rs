@@ -236,6 +236,28 @@ fn a_seek_stays_in_the_range_of_offsets() {
     assert_eq!(pread(&file, &device, max + 1, 1), Err(Errno::EINVAL));
 }
 
+/// F4: of several things that are wrong with a write the first of a fixed order is told: the access, the object that
+/// is gone, the offset, the length, and last what the callback finds.
+#[test]
+fn the_first_of_several_faults_is_told() {
+    let store = |_: &Payload, _: &[u8]| Err(Errno::ENODATA);
+    let write_at = |_: &Payload, _: u64, _: &[u8]| Err(Errno::ENODATA);
+    let text = || Device::new(Attribute::rw("text", |_: &Payload, _: &mut Page| Ok(()), store).unwrap());
+    let read_at = |_: &Payload, _: u64, _: &mut [u8]| Ok(0);
+    let binary = || Device::new(Attribute::bin_rw("binary", 8, read_at, write_at).unwrap());
+    let too_long = vec![b'x'; PAGE_SIZE + 1];
+    for (device, offset, too_much) in [(text(), 0, Errno::E2BIG), (binary(), 8, Errno::EFBIG)] {
+        let reader = device.open(Access::READ).unwrap();
+        let writer = device.open(Access::WRITE).unwrap();
+        assert_eq!(writer.pwrite(&device, 0, b"x"), Err(Errno::ENODATA));
+        assert_eq!(writer.pwrite(&device, offset, &too_long), Err(too_much));
+        assert_eq!(writer.pwrite(&device, u64::MAX, &too_long), Err(Errno::EINVAL));
+        device.unplug();
+        assert_eq!(writer.pwrite(&device, u64::MAX, &too_long), Err(Errno::ENODEV));
+        assert_eq!(reader.pwrite(&device, u64::MAX, &too_long), Err(Errno::EBADF));
+    }
+}
+
 /// F3, F4: once the object is gone every operation is ENODEV, whatever else is wrong with it or is left
 /// of the snapshot; the file can still be closed.
 #[test]

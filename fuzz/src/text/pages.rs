@@ -62,7 +62,8 @@ impl Piece {
             Self::Line(number) | Self::Int(number) => format!("{number}\n").into_bytes(),
             Self::Choice(current) => {
                 let names = NAMES.iter().enumerate();
-                let names = names.map(|(at, name)| if at == usize::from(*current) { format!("[{name}]") } else { (*name).into() });
+                let names = names
+                    .map(|(at, name)| if at == usize::from(*current) { format!("[{name}]") } else { (*name).into() });
                 format!("{}\n", names.collect::<Vec<String>>().join(" ")).into_bytes()
             }
             Self::Written(number) => format!("{number:#x}={number:>30}").into_bytes(),

@@ -16,6 +16,9 @@ mod batch;
 #[path = "../models/circles.rs"]
 mod circles;
 #[cfg(test)]
+#[path = "../models/columns.rs"]
+mod columns;
+#[cfg(test)]
 #[path = "../models/common.rs"]
 mod common;
 #[cfg(test)]

@@ -43,11 +43,11 @@ impl Witness {
         }
     }
 
-    /// The payload has been used for the last time, by what the caller has waited for.
+    /// Notes the payload's end: by what the caller has waited for nobody uses it any more.
     #[track_caller]
     pub(crate) fn end(&self) {
         assert_eq!(self.inside.load(Ordering::Relaxed), 0, "somebody is inside");
-        assert_eq!(self.dropped.fetch_add(1, Ordering::Relaxed), 0, "ended twice");
+        assert_eq!(self.dropped.fetch_add(1, Ordering::Relaxed), 0, "dropped twice");
         #[cfg(loom)]
         self.body.with_mut(|_| ());
     }
@@ -97,10 +97,7 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        // One that has been told so before its object goes is at its end already.
-        if self.0.dropped.load(Ordering::Relaxed) == 0 {
-            self.0.end();
-        }
+        self.0.end();
     }
 }
 
