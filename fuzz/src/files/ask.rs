@@ -19,14 +19,15 @@ pub(crate) fn perform(here: Here<'_>, op: Op) {
         }
         Action::Find => {
             let name = name(op.b);
-            let (attr, link) = {
+            let (attr, link, entry) = {
                 let state = here.side.state();
                 let attr = state.model.get(object).and_then(|object| {
                     let attr = state.model.find(object, name).ok_or(Error::NotFound)?;
                     Ok(state.model.attrs[attr])
                 });
-                (attr, state.model.readlink(object, name))
+                (attr, state.model.readlink(object, name), state.model.named(object, name))
             };
+            here.side.same(|| format!("entry {name}"), here.store.entry(object, name), entry);
             here.side.same(|| format!("attribute {name}"), here.store.attribute(object, name), attr);
             here.side.same(|| format!("readlink {name}"), here.store.readlink(object, name), link);
         }

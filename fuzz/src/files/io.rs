@@ -356,7 +356,7 @@ pub(crate) fn event(here: Here<'_>, op: Op) {
                     slot.is_news = slot.is_news.map(|_| true);
                 }
             }
-            (object, attr, expected.map(drop))
+            (object, attr, expected.and(known).map(drop))
         };
         return here.side.same(|| format!("{op:?}"), here.store.notify(object, attr), expected);
     }

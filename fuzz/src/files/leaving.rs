@@ -37,9 +37,8 @@ impl Leaving {
         self.frames.iter().any(|(inside, attr)| *inside == object && ATTRS[*attr].locks())
     }
 
-    /// Attributes are to go from an object.
-    pub(crate) fn revoke(&mut self, object: usize, attrs: Vec<usize>, group: Option<usize>) -> Removal {
-        let count = attrs.len();
+    /// So many attributes go from an object, which nobody may be inside of when that is done, nor of others that have gone.
+    pub(crate) fn revoke(&mut self, object: usize, attrs: Vec<usize>, count: usize, group: Option<usize>) -> Removal {
         if !self.is_inside_any(object, &attrs) {
             return Removal::Done(count);
         }

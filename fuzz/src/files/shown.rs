@@ -93,10 +93,17 @@ impl Model {
         }
     }
 
-    /// What asking a group's callbacks comes to for an object.
-    fn deciding(&self, object: KobjectHandle, group: GroupHandle, byte: u8) -> Result<(usize, usize, Decision), Error> {
+    /// What asking a group's callbacks comes to for an object, where they may be asked at all.
+    fn deciding(
+        &self,
+        object: KobjectHandle,
+        group: GroupHandle,
+        byte: u8,
+        may: impl FnOnce(usize, usize) -> Result<(), Error>,
+    ) -> Result<(usize, usize, Decision), Error> {
         let (group, object) = (self.group(group)?, self.get(object)?);
         let def = &GROUPS[group];
+        may(object, group)?;
         if !def.fits(self.objects[object].ty) {
             return Err(Error::WrongType);
         }
@@ -108,13 +115,13 @@ impl Model {
     }
 
     pub(crate) fn add_group(&mut self, object: KobjectHandle, group: GroupHandle, byte: u8) -> Result<(), Error> {
-        let (object, group, decision) = self.deciding(object, group, byte)?;
-        if let Some(ty) = GROUPS[group].ty {
-            return Err(if self.objects[object].ty == Some(ty) { Error::Exists } else { Error::WrongType });
-        }
-        if self.objects[object].groups.contains_key(&group) {
-            return Err(Error::Exists);
-        }
+        let (object, group, decision) = self.deciding(object, group, byte, |object, group| {
+            match (self.objects[object].groups.contains_key(&group), GROUPS[group].ty) {
+                (true, _) => Err(Error::Exists),
+                (_, Some(_)) => Err(Error::WrongType),
+                _ => Ok(()),
+            }
+        })?;
         match GROUPS[group].name {
             Some(name) => self.check_free(object, name)?,
             None => attrs_of(group).try_for_each(|attr| self.check_free(object, ATTRS[attr].name))?,
@@ -129,10 +136,12 @@ impl Model {
         group: GroupHandle,
         byte: u8,
     ) -> Result<Removal, Error> {
-        let (object, group, decision) = self.deciding(object, group, byte)?;
-        self.present(object, group)?;
+        let may = |object, group| self.present(object, group);
+        let (object, group, decision) = self.deciding(object, group, byte, may)?;
         let gone = self.change(object, |model| model.decide(object, group, &decision));
-        Ok(self.leaving.revoke(object, gone, None))
+        // Also those whom an earlier decision has shut out.
+        let hidden = attrs_of(group).filter(|attr| self.shown(object, *attr).is_none()).collect();
+        Ok(self.leaving.revoke(object, hidden, gone.len(), None))
     }
 
     /// Whether an object has a group that is not leaving.
@@ -149,7 +158,7 @@ impl Model {
             return Err(Error::Leaving);
         }
         self.change(object, |model| model.objects[object].groups.entry(group).or_default().is_leaving = true);
-        let removal = self.leaving.revoke(object, attrs_of(group).collect(), Some(group));
+        let removal = self.leaving.revoke(object, attrs_of(group).collect(), attrs_of(group).count(), Some(group));
         if matches!(removal, Removal::Done(_)) {
             self.forget_group(object, group);
         }
@@ -174,7 +183,7 @@ impl Model {
         let object = self.get(object)?;
         self.present(object, ATTRS[attr].group)?;
         self.change(object, |model| model.objects[object].attrs.entry(attr).or_default().is_hidden = hide);
-        Ok(if hide { self.leaving.revoke(object, vec![attr], None) } else { Removal::Done(0) })
+        Ok(if hide { self.leaving.revoke(object, vec![attr], 1, None) } else { Removal::Done(0) })
     }
 
     /// Whether an attribute can be entered by its handle.
@@ -197,6 +206,14 @@ impl Model {
         let mode = self.shown(object, attr)?;
         let kind = EntryKind::Attribute { handle: self.attrs[attr], mode, size: ATTRS[attr].size() };
         entry(ATTRS[attr].name, kind)
+    }
+
+    /// What stands under a name, perhaps in a group's directory.
+    pub(crate) fn named(&self, object: KobjectHandle, name: &str) -> Result<Entry, Error> {
+        let dir = self.get(object)?;
+        let found = self.find(dir, name).and_then(|attr| self.entry(dir, attr));
+        let listed = self.list(object)?.into_iter().find(|entry| *entry.name == *name);
+        found.or(listed).ok_or(Error::NotFound)
     }
 
     pub(crate) fn list_group(&self, object: KobjectHandle, group: GroupHandle) -> Result<Vec<Entry>, Error> {
