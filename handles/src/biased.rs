@@ -80,11 +80,16 @@ unsafe impl<T: Send> Sync for Biased<T> {}
 impl<T> Biased<T> {
     /// Wraps a value.
     pub fn new(value: T) -> Self {
+        Self::with_fences(Fences::auto(), value)
+    }
+
+    /// As [`new`](Self::new), with fences that both sides know.
+    pub(crate) fn with_fences(fences: Fences, value: T) -> Self {
         Self {
             reserved: AtomicU32::new(NOBODY),
             inside: AtomicU32::new(0),
             raw: RawLock::new(),
-            fences: Fences::auto(),
+            fences,
             value: UnsafeCell::new(value),
         }
     }

@@ -13,6 +13,9 @@ mod barriers;
 #[path = "../models/batch.rs"]
 mod batch;
 #[cfg(test)]
+#[path = "../models/biased.rs"]
+mod biased;
+#[cfg(test)]
 #[path = "../models/circles.rs"]
 mod circles;
 #[cfg(test)]
