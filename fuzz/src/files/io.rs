@@ -154,7 +154,11 @@ fn open(here: Here<'_>, op: Op) {
         })
     };
     let got = here.store.open(object, &path, access);
-    here.side.same(|| format!("open {path}: {op:?}"), got.as_ref().map(drop).map_err(|error| *error), expected.map(drop));
+    here.side.same(
+        || format!("open {path}: {op:?}"),
+        got.as_ref().map(drop).map_err(|error| *error),
+        expected.map(drop),
+    );
     if let (Ok(file), Ok((object, attr))) = (got, expected) {
         let mut state = here.side.state();
         let expected = (state.model.objects[object].handle, state.model.attrs[attr]);
@@ -202,7 +206,8 @@ fn move_bytes(here: Here<'_>, op: Op, place: usize, way: Way, is_foreign: bool) 
         Way::Write => (count, Vec::new()),
     });
     let what = format!("{op:?} of {} at {at:?}: {met:?}", data.len());
-    let expected = called(here, &met, &data).map_or_else(|| met.known(), |called| met.after(here.side, called, place, at));
+    let expected =
+        called(here, &met, &data).map_or_else(|| met.known(), |called| met.after(here.side, called, place, at));
     here.side.same(|| what, got, expected);
 }
 
