@@ -1,11 +1,10 @@
 //! Open files: a position, a snapshot, and nothing that keeps an object alive.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io::SeekFrom;
 
 use bitflags::bitflags;
-use parking_lot::ReentrantMutex;
+use enodev_handles::{Biased, LockError};
 
 #[cfg(feature = "fault-points")]
 use crate::fault::{self, Point};
@@ -84,8 +83,8 @@ pub struct OpenFile {
     access: Access,
     /// Outside the lock: a poll does not wait for a read that is stuck.
     seen: Seen,
-    /// The lock finds its own thread, which the cell then refuses.
-    state: ReentrantMutex<RefCell<State>>,
+    /// Mostly one thread reads a file, and pays for no lock then.
+    state: Biased<State>,
 }
 
 impl OpenFile {
@@ -105,7 +104,7 @@ impl OpenFile {
         if access.contains(Access::READ) && !may_read || access.contains(Access::WRITE) && !may_write {
             return Err(Errno::EACCES);
         }
-        Ok(OpenFile { access, seen: Seen::new(), state: ReentrantMutex::new(RefCell::new(State::new())) })
+        Ok(OpenFile { access, seen: Seen::new(), state: Biased::new(State::new()) })
     }
 
     /// What the file was opened for.
@@ -140,7 +139,7 @@ impl OpenFile {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sole(&mut self) -> Sole<'_> {
-        Sole { access: self.access, seen: &self.seen, state: self.state.get_mut().get_mut() }
+        Sole { access: self.access, seen: &self.seen, state: self.state.get_mut() }
     }
 
     /// Reads at the position into `buf` and moves the position; 0 is the end.
@@ -207,8 +206,10 @@ impl OpenFile {
         }
         #[cfg(feature = "fault-points")]
         fault::pass(Point::BeforeMutex);
-        let state = self.state.lock();
-        let mut state = state.try_borrow_mut().map_err(|_inside| Errno::EDEADLK)?;
+        let mut state = self.state.lock().map_err(|error| match error {
+            LockError::Deadlock => Errno::EDEADLK,
+            _ => Errno::EPERM,
+        })?;
         #[cfg(feature = "fault-points")]
         fault::pass(Point::AfterMutex);
         operation(&mut state)

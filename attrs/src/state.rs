@@ -2,7 +2,7 @@
 
 use std::io::SeekFrom;
 
-use crate::{Errno, Result, Seen, Target, spare};
+use crate::{Errno, Page, Result, Seen, Target, spare};
 
 /// The highest offset, as Linux's `loff_t` is signed.
 const OFFSET_MAX: u64 = i64::MAX as u64;
@@ -14,7 +14,7 @@ pub(crate) struct State {
     /// Where the pass stands; `NO_PASS` before the first.
     pass: u64,
     /// The text of a pass that does not stand at its end. Few files have one: most reads take the whole text.
-    snapshot: Option<Box<Vec<u8>>>,
+    snapshot: Option<Box<Page>>,
     /// Whether the pass stands at the end of the text. If it does not, there is a snapshot.
     is_at_end: bool,
 }
@@ -81,25 +81,28 @@ impl State {
         }
         if offset != 0 && self.pass == offset {
             target.alive()?;
-            let text = self.snapshot.as_ref().filter(|_| !self.is_at_end).map_or(&[][..], |text| text);
+            let text = self.snapshot.as_ref().filter(|_| !self.is_at_end).map_or(&[][..], |text| text.as_bytes());
             let (count, is_at_end) = copy(text, offset, buf);
             self.is_at_end |= is_at_end;
             self.pass = offset + count as u64;
             return Ok(count);
         }
+        let mut count = 0;
         // A `show` that fails leaves the pass as it is.
         spare::with(|page| {
             page.fill(|page| target.show(page, seen))?;
-            let (count, is_at_end) = copy(page.as_bytes(), offset, buf);
+            let (copied, is_at_end) = copy(page.as_bytes(), offset, buf);
             if !is_at_end {
                 let snapshot = self.snapshot.get_or_insert_default();
                 snapshot.clear();
-                snapshot.extend_from_slice(page.as_bytes());
+                snapshot.put_bytes(page.as_bytes())?;
             }
             self.is_at_end = is_at_end;
-            self.pass = offset + count as u64;
-            Ok(count)
-        })
+            self.pass = offset + copied as u64;
+            count = copied;
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// Moves the position on by what an operation has moved.
@@ -132,7 +135,6 @@ fn check_offset<T: Target + ?Sized>(target: &T, offset: u64) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Page;
 
     /// Answers with as many bytes as the test asks for.
     struct Text(usize);
@@ -173,14 +175,14 @@ mod tests {
         let mut buf = [0; crate::PAGE_SIZE];
         for len in [1, crate::PAGE_SIZE] {
             assert_eq!(state.pread(&Text(len), 0, &mut buf, &seen), Ok(len));
-            assert_eq!(state.snapshot, None);
+            assert!(state.snapshot.is_none());
         }
         assert_eq!(state.pread(&Text(crate::PAGE_SIZE), 0, &mut buf[1..], &seen), Ok(crate::PAGE_SIZE - 1));
-        let memory = state.snapshot.as_ref().map(|text| text.as_ptr());
+        let memory = state.snapshot.as_ref().map(|text| text.as_bytes().as_ptr());
         for len in [crate::PAGE_SIZE, 3, crate::PAGE_SIZE + 1] {
             let read = state.pread(&Text(len), 0, &mut buf[..2], &seen);
             assert_eq!(read, if len > crate::PAGE_SIZE { Err(Errno::E2BIG) } else { Ok(2) });
-            assert_eq!(state.snapshot.as_ref().map(|text| text.as_ptr()), memory);
+            assert_eq!(state.snapshot.as_ref().map(|text| text.as_bytes().as_ptr()), memory);
         }
     }
 

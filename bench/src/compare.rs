@@ -41,7 +41,7 @@
 //! - A removal of ours waits until nobody is inside and hands the payload back. That of an epoch-based peer
 //!   only makes the object unreachable, and frees it some time later.
 //! - The hash maps hash with what they come with.
-//! - `kernel_pread` reads one file over and over, which is in the caches all the time; the other two read each file once a walk.
+//! - The files of `kernel_pread` are of one attribute, opened as often as there are objects: its data are in the caches all the time.
 //!   What a file keeps of its text it has from a read before: it is opened, and read once, outside the time.
 
 use std::fmt;

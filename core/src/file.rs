@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::io::SeekFrom;
 
 use enodev_attrs::{Access, Errno, OpenFile, Page, Result as AttrResult, Seen, Target};
@@ -123,6 +124,16 @@ impl File {
     pub fn seek(&self, store: &Store, to: SeekFrom) -> AttrResult<u64> {
         self.state.seek(&At { at: &self.at, store }, to)
     }
+
+    /// Refused: there is nothing of an attribute that could be mapped into memory and taken back by a removal. Linux says the same of files
+    /// whose driver has no `mmap`.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`, whatever the file was opened for and whether its object is there or not.
+    pub fn mmap(&self, _store: &Store) -> AttrResult<Infallible> {
+        Err(Errno::ENODEV)
+    }
 }
 
 /// A [`File`] that is borrowed for good: nobody else can be at it. See [`File::sole`].
@@ -232,7 +243,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`; [`Error::NotFound`].
+    /// `ENODEV`; [`Error::NotFound`](crate::Error::NotFound).
     pub fn attribute(&self, object: impl AsKobject, name: &str) -> Result<AttrHandle> {
         let pin = self.tree.domain.pin();
         let node = self.tree.nodes.get(&pin, object.kobject())?;
@@ -243,7 +254,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`; [`Error::NotFound`]; `EACCES` where the mode that the object shows it with or the callbacks do not allow the access, also
+    /// `ENODEV`; [`Error::NotFound`](crate::Error::NotFound); `EACCES` where the mode that the object shows it with or the callbacks do not allow the access, also
     /// for root; `EINVAL` where the access is empty.
     pub fn open(&self, object: impl AsKobject, name: &str, access: Access) -> Result<File> {
         let object = object.kobject();

@@ -1,6 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+/// Further documents.
+pub mod docs {
+    #[doc = include_str!("../docs/errno.md")]
+    pub mod errno {}
+}
+
 mod store;
 mod handle;
 mod device_type;
@@ -40,6 +46,9 @@ pub use plain::PlainAttr;
 pub use store::Store;
 pub use unregister::Removal;
 
+#[cfg(feature = "fault-points")]
+#[doc(inline)]
+pub use enodev_attrs::fault;
 #[doc(inline)]
 pub use enodev_attrs::{
     Access, Attribute, DefineError, Errno, Group, InvalidName, Mode, Name, Owner, PAGE_SIZE, Page, Plain, Value,

@@ -72,7 +72,7 @@ impl Store {
             Some(Child::Object(found) | Child::Link(found)) if self.tree.nodes.contains(found) => Ok(found),
             Some(_) => Err(Error::NotFound),
             None if self.find(pin, node, name).is_ok() => Err(Errno::ENOTDIR.into()),
-            None if self.has_group_dir(pin, node, name) => Err(Errno::EISDIR.into()),
+            None if self.find_dir(pin, node, name).is_some() => Err(Errno::EISDIR.into()),
             None => Err(Error::NotFound),
         }
     }
@@ -129,6 +129,54 @@ impl Store {
         Ok(self.list_attrs(&pin, node, presence, &meta.attrs).collect())
     }
 
+    /// What the directory of an object holds under one name, as [`list`](Self::list) has it; of a group that is a directory, as
+    /// `group/name`. This is what `stat(2)` of a name needs; links are not followed.
+    ///
+    /// ```
+    /// # let store = enodev::Store::new()?;
+    /// let class = store.create(store.root(), "class")?;
+    /// let entry = store.entry(store.root(), "class")?;
+    /// assert_eq!(entry.kind, enodev::EntryKind::Object(class));
+    /// # Ok::<(), enodev::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`; [`Error::NotFound`].
+    pub fn entry(&self, object: impl AsKobject, name: &str) -> Result<Entry> {
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let kind = match node.child(name) {
+            Some(Child::Object(child)) if self.tree.nodes.contains(child) => EntryKind::Object(child),
+            Some(Child::Link(target)) if self.tree.nodes.contains(target) => EntryKind::Link(target),
+            Some(_) => return Err(Error::NotFound),
+            None => match self.find_dir(&pin, node, name) {
+                Some(entry) => return Ok(entry),
+                None => return self.attribute_entry(&pin, node, name),
+            },
+        };
+        Ok(Entry { name: Name::new(name)?, kind })
+    }
+
+    fn attribute_entry(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result<Entry> {
+        let (handle, shown) = self.find(pin, node, name)?;
+        let meta = self.attr_meta(pin, handle)?;
+        let kind = EntryKind::Attribute { handle, mode: shown.mode, size: meta.size };
+        Ok(Entry { name: meta.name.clone(), kind })
+    }
+
+    /// The directory of a group that an object shows under a name.
+    fn find_dir(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Option<Entry> {
+        let own = self.type_of(pin, node).and_then(|ty| ty.dirs.get(name).copied());
+        let presence = node.more().map(|more| more.presence.read());
+        let presence = presence.as_deref();
+        let mut groups = own.into_iter().chain(presence.into_iter().flat_map(Presence::added));
+        groups.find_map(|group| {
+            let entry = group_entry(node, presence, group, self.groups.get(pin, group).ok()?)?;
+            (*entry.name == *name).then_some(entry)
+        })
+    }
+
     /// The attributes beside the object's children, and the directories of its groups.
     fn attributes(&self, pin: &Pin<'_>, node: &Node, presence: Option<&Presence>) -> Vec<Entry> {
         let mut list = Vec::new();
@@ -159,12 +207,6 @@ impl Store {
             let kind = EntryKind::Attribute { handle: *attr, mode: shown.mode, size: meta.size };
             Some(Entry { name: name.clone(), kind })
         })
-    }
-
-    fn has_group_dir(&self, pin: &Pin<'_>, node: &Node, name: &str) -> bool {
-        let presence = node.more().map(|more| more.presence.read());
-        let is_one = |entry: &Entry| *entry.name == *name && matches!(entry.kind, EntryKind::Group(_));
-        self.attributes(pin, node, presence.as_deref()).iter().any(is_one)
     }
 
     fn type_of<'a>(&'a self, pin: &'a Pin<'_>, node: &Node) -> Option<&'a TypeMeta> {

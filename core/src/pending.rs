@@ -30,10 +30,19 @@ pub(crate) fn begin() {
     }
 }
 
-/// Has the removal of attributes finished as the calling thread leaves the last of them.
-pub(crate) fn put_off(tree: &Tree, revoked: Revoked) {
-    REVOKED.with_borrow_mut(|all| all.push((Later::clone(&tree.later), revoked)));
-    PENDING.set(true);
+/// Has the removal of attributes finished as the calling thread leaves the last of them. Where that thread is at its end and cannot
+/// remember it, it comes back.
+pub(crate) fn put_off(tree: &Tree, revoked: Revoked) -> Result<(), Revoked> {
+    let mut revoked = Some(revoked);
+    let noted = REVOKED.try_with(|all| {
+        let revoked = revoked.take().map(|revoked| (Later::clone(&tree.later), revoked));
+        all.borrow_mut().extend(revoked);
+        PENDING.set(true);
+    });
+    match (noted, revoked) {
+        (Err(_), Some(revoked)) => Err(revoked),
+        _ => Ok(()),
+    }
 }
 
 /// Ends what the calling thread has put off and can end now, having left an attribute. Says so if it could not.
@@ -46,7 +55,8 @@ pub(crate) fn settle() -> Result {
 fn settle_all() -> Result {
     // Whatever runs in here may put off something itself.
     let mut kept = Vec::new();
-    while let Some((later, revoked)) = REVOKED.with_borrow_mut(Vec::pop) {
+    let next = || REVOKED.try_with(|all| all.borrow_mut().pop()).ok().flatten();
+    while let Some((later, revoked)) = next() {
         // Where the store has gone, so have the objects.
         let Some(tree) = later.lock().upgrade() else { continue };
         if tree.is_inside(&revoked) {
@@ -56,6 +66,7 @@ fn settle_all() -> Result {
         }
     }
     PENDING.set(!kept.is_empty());
-    REVOKED.with_borrow_mut(|all| all.append(&mut kept));
+    // If the thread's memory of it is gone, it was gone above, and there is nothing to keep.
+    let _ = REVOKED.try_with(|all| all.borrow_mut().append(&mut kept));
     UNFINISHED.take().map_or(Ok(()), Err)
 }

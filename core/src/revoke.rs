@@ -26,7 +26,9 @@ impl Tree {
         self.wake(revoked.object, &revoked.attrs);
         let count = revoked.attrs.len();
         if self.is_inside(&revoked) {
-            pending::put_off(self, revoked);
+            if let Err(revoked) = pending::put_off(self, revoked) {
+                self.give_up_revoked(&revoked);
+            }
             return Ok(Removal::Begun(count));
         }
         self.finish_revoked(&revoked)?;
@@ -43,9 +45,14 @@ impl Tree {
         let drained = self.drain_revoked(revoked);
         match drained {
             Ok(()) => drop(self.forget_group(revoked)),
-            Err(_) => self.change_group(revoked, |presence, group, since| presence.give_up(group, since)).unwrap_or(()),
+            Err(_) => self.give_up_revoked(revoked),
         }
         drained
+    }
+
+    /// Leaves it to whoever removes the group next.
+    fn give_up_revoked(&self, revoked: &Revoked) {
+        self.change_group(revoked, |presence, group, since| presence.give_up(group, since)).unwrap_or(());
     }
 
     /// As `finish_revoked`, for a removal that another thread has begun, and which ends with the first of the two that finds nobody

@@ -17,6 +17,16 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "store")]
+pub mod files;
+#[cfg(feature = "store")]
+pub mod text;
+
+#[cfg(feature = "store")]
+mod opened;
+#[cfg(feature = "store")]
+mod source;
+
 mod op;
 mod tally;
 mod ways;

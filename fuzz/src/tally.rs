@@ -129,23 +129,29 @@ impl Situation {
     ];
 }
 
-/// How often each [`Situation`] was met.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally(BTreeMap<Situation, u64>);
+/// How often each [`Situation`] was met, or each of another interpreter's situations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally<S = Situation>(BTreeMap<S, u64>);
 
-impl Tally {
+impl<S: Ord + Copy> Tally<S> {
     /// How often `situation` was met.
-    pub fn of(&self, situation: Situation) -> u64 {
+    pub fn of(&self, situation: S) -> u64 {
         self.0.get(&situation).copied().unwrap_or(0)
     }
 
-    pub(crate) fn note(&mut self, situation: Situation) {
+    pub(crate) fn note(&mut self, situation: S) {
         *self.0.entry(situation).or_default() += 1;
     }
 }
 
-impl AddAssign<&Tally> for Tally {
-    fn add_assign(&mut self, other: &Tally) {
+impl<S> Default for Tally<S> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<S: Ord + Copy> AddAssign<&Self> for Tally<S> {
+    fn add_assign(&mut self, other: &Self) {
         for (situation, count) in &other.0 {
             *self.0.entry(*situation).or_default() += count;
         }

@@ -12,7 +12,7 @@ macro_rules! setup {
             use std::rc::Rc;
             use std::sync::MutexGuard;
             use std::thread;
-            use enodev_handles::{Active, ActiveMut, Arena, Density, Domain, Exclusion, Exclusive, Gate, Handle, Kind, Label, join};
+            use enodev_handles::{Active, ActiveMut, Arena, Biased, Density, Domain, Exclusion, Exclusive, Gate, Handle, Kind, Label, join};
 
             enum Disk {}
             impl Kind for Disk {
@@ -166,6 +166,8 @@ mod borrows_the_column {
 mod borrows_the_exclusion {
     gone_before! {
         E0505 guard: bus.lock().unwrap() => drop(bus), given bus = Exclusion::new(1_u8);
+        E0505 biased_guard: bus.lock().unwrap() => drop(bus), given bus = Biased::new(1_u8);
+        E0502 biased_guard_as_it_is_reached_without: bus.lock().unwrap() => bus.get_mut(), given bus = Biased::new(1_u8);
     }
 }
 
@@ -207,6 +209,8 @@ mod on_one_thread {
         lock: nets.enter(eth0).unwrap().lock();
         pin: domain.pin();
         iter: disks.iter(&pin);
+        biased: bus.lock().unwrap(), given bus = Biased::new(1_u8);
+        biased_by_reference: &bus.lock().unwrap(), given bus = Biased::new(Cell::new(1_u8));
         // Shared, which is as bad.
         active_by_reference: &disks.enter(sda).unwrap();
         active_mut_by_reference: &nets.enter(eth0).unwrap().try_lock().unwrap();

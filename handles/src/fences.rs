@@ -52,6 +52,24 @@ impl Fences {
         }
     }
 
+    /// [`Strategy::Auto`], settled once for the process: for what is made too often to ask the system each time.
+    pub(crate) fn auto() -> Self {
+        // Relaxed: the answer is all there is, and any two threads get the same.
+        match SETTLED.load(Ordering::Relaxed) {
+            ASYMMETRIC => Self::Asymmetric,
+            SYMMETRIC => Self::Symmetric,
+            _ => Self::settle_auto(),
+        }
+    }
+
+    #[cold]
+    fn settle_auto() -> Self {
+        let fences = Self::settle(Strategy::Auto).unwrap_or(Self::Symmetric);
+        // Relaxed: as above.
+        SETTLED.store(if fences == Self::Asymmetric { ASYMMETRIC } else { SYMMETRIC }, Ordering::Relaxed);
+        fences
+    }
+
     /// The reader's side.
     ///
     /// Built with `--cfg enodev_unfenced`, neither this nor the barrier orders the processor: the tests that are to notice a lost
@@ -74,7 +92,12 @@ impl Fences {
     }
 }
 
+const ASYMMETRIC: usize = 1;
+const SYMMETRIC: usize = 2;
+
 process_static! {
+    /// What `auto` has found; 0 before it was asked.
+    static SETTLED: AtomicUsize = AtomicUsize::new(0);
     /// Held by whoever issues a barrier.
     static ISSUING: Mutex<()> = Mutex::new(());
     static BEGUN: AtomicUsize = AtomicUsize::new(0);

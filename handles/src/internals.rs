@@ -1,7 +1,8 @@
 //! What models try by itself, since the whole does not show it to a checker.
 
+use crate::biased::Biased;
 use crate::error::RemoveError;
-use crate::fences::{self, membarrier};
+use crate::fences::{self, Fences, membarrier};
 
 /// What stands for the system call, in this execution.
 pub fn stand_in(call: impl FnMut() -> bool + Send + 'static) {
@@ -16,4 +17,9 @@ pub fn stand_in(call: impl FnMut() -> bool + Send + 'static) {
 pub fn barrier() -> Result<(), RemoveError> {
     fences::full();
     fences::barrier()
+}
+
+/// A value whose first thread enters without a fence: who takes it back calls what stands for the system call.
+pub fn unfenced<T>(value: T) -> Biased<T> {
+    Biased::with_fences(Fences::Asymmetric, value)
 }

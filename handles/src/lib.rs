@@ -81,6 +81,7 @@ mod active;
 mod session;
 mod owned;
 mod exclusive;
+mod biased;
 mod erased;
 mod exclusion;
 mod label;
@@ -133,6 +134,7 @@ mod compile_fail;
 
 pub use active::Active;
 pub use arena::{Arena, Reservation};
+pub use biased::{Biased, BiasedGuard, LockError};
 pub use blocker::{Blocker, Visitor};
 pub use columns::{
     Bytes, Column, Density, InsertError, Join, Joined, Member, OnceColumn, PayloadColumn, Plain, SetError, join,

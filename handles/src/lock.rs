@@ -80,6 +80,19 @@ impl RawLock {
         records::let_go();
     }
 
+    /// Makes the thread with this number the holder of a lock that nobody has taken, and that nobody else can take meanwhile. The thread
+    /// has noted that it holds a lock.
+    pub(crate) fn hand_to(&self, holder: u32) {
+        // Relaxed: whoever takes the lock has been told of it afterwards.
+        self.word.store(holder & HOLDER, Ordering::Relaxed);
+    }
+
+    /// Whether the caller, which has this number, is the holder.
+    pub(crate) fn is_held_by(&self, holder: u32) -> bool {
+        // Relaxed: a number that is the caller's own was put there by itself, or before something that it has waited for.
+        self.word.load(Ordering::Relaxed) & HOLDER == holder & HOLDER
+    }
+
     pub(crate) fn is_locked(&self) -> bool {
         // Relaxed: an answer for people, of a moment.
         self.word.load(Ordering::Relaxed) != 0

@@ -13,10 +13,10 @@ mod tests {
     use std::sync::MutexGuard;
 
     use enodev_handles::{
-        Active, ActiveMut, Arena, Blocker, CloseError, Closed, Column, Deadlock, Domain, DomainError, Drained,
-        Draining, Erased, Exclusion, ExclusionGuard, Exclusive, Full, Garbage, Gate, Handle, Iter, Kind, KindTaken,
-        Label, Leaving, Lock, OnceColumn, Owned, OwnedPass, Pass, PayloadColumn, Pin, PinnedThread, Quiet, RemoveError,
-        Reservation, Session, SetError, Shape, Stale, Strategy, Visit, Visitor,
+        Active, ActiveMut, Arena, Biased, BiasedGuard, Blocker, CloseError, Closed, Column, Deadlock, Domain,
+        DomainError, Drained, Draining, Erased, Exclusion, ExclusionGuard, Exclusive, Full, Garbage, Gate, Handle,
+        Iter, Kind, KindTaken, Label, Leaving, Lock, LockError, OnceColumn, Owned, OwnedPass, Pass, PayloadColumn, Pin,
+        PinnedThread, Quiet, RemoveError, Reservation, Session, SetError, Shape, Stale, Strategy, Visit, Visitor,
     };
 
     enum Disk {}
@@ -119,6 +119,14 @@ mod tests {
             Exclusion<SendOnly> => BOTH,
             Exclusion<SyncOnly> => NEITHER,
             ExclusionGuard<'static, Both> => SYNC_ONLY,
+            ExclusionGuard<'static, SendOnly> => NEITHER,
+            Biased<Both> => BOTH,
+            Biased<SendOnly> => BOTH,
+            Biased<SyncOnly> => NEITHER,
+            Biased<Neither> => NEITHER,
+            BiasedGuard<'static, Both> => SYNC_ONLY,
+            BiasedGuard<'static, SendOnly> => NEITHER,
+            LockError => BOTH,
             Column<Disk, u64> => BOTH,
             Column<Bound, u64> => BOTH,
             OnceColumn<Disk, Both> => BOTH,

@@ -236,6 +236,11 @@ pub(crate) fn names_in(store: &Store, object: impl AsKobject) -> Vec<String> {
         .collect()
 }
 
+/// All names in the directory of an object, attributes and groups too, in the order in which they are listed.
+pub(crate) fn all_in(store: &Store, object: impl AsKobject) -> Vec<String> {
+    store.list(object).unwrap().iter().map(|entry| entry.name.as_str().to_owned()).collect()
+}
+
 /// Waits until another thread has made it so.
 pub(crate) fn until(condition: impl Fn() -> bool) {
     while !condition() {

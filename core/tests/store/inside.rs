@@ -6,7 +6,7 @@ use std::thread;
 
 use enodev::{AsKobject, DeviceHandle, DeviceType, Errno, Error, KobjectHandle, Removal, Store};
 
-use crate::common::{Disk, GONE, Rig, until};
+use crate::common::{Disk, GONE, Rig, linger, until};
 
 /// S0-15, E-7: a callback unregisters what it is in. It is told so at once, everybody else finds it gone; when the write that did
 /// it returns, the payloads have been dropped, children first, the names are free, and nothing is left.
@@ -257,4 +257,34 @@ fn a_write_whose_removal_would_wait_for_itself_is_edeadlk() {
     store.reap();
     assert!(store.is_empty());
     assert_eq!(store.unregister_subtree(object), Err(GONE));
+}
+
+/// Of a removal that went on as its thread let go of a guard, and could not be finished, nobody is told: not who reads something else
+/// on that thread next.
+#[test]
+fn what_a_guard_could_not_finish_is_no_other_operation_s_error() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let [held, other, unrelated] = ["held", "other", "unrelated"].map(|name| rig.add(store.root(), name));
+    let inside = Barrier::new(2);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let _guard = store.enter::<Disk>(held).unwrap();
+            inside.wait();
+            store.unregister_subtree(other)
+        });
+        let guards = [held, other].map(|device| store.enter::<Disk>(device).unwrap());
+        inside.wait();
+        until(|| !store.contains(other));
+        let [held_guard, other_guard] = guards;
+        assert_eq!(store.unregister_subtree(held), Ok(Removal::Begun(1)));
+        linger();
+        // It would wait for the waiter, who waits for this thread.
+        drop(held_guard);
+        assert_eq!(rig.read(unrelated, "name").as_deref(), Ok("unrelated\n"));
+        drop(other_guard);
+        assert_eq!(waiter.join().unwrap(), Ok(Removal::Done(1)));
+    });
+    assert_eq!(store.unregister_subtree(held).err(), Some(GONE), "finished by whoever came next");
+    assert_eq!(store.len(), 1);
 }

@@ -2,28 +2,37 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by panicking")]
 
-mod common;
-
-mod unplug;
-mod operations;
 mod again;
-mod drain;
-mod subtree;
-mod removers;
-mod inside;
-mod payloads;
-mod exclusive;
-mod links;
 mod attributes;
-mod events;
-mod wakers;
-mod foreign_wakers;
-mod plain;
-mod stores;
+mod common;
+mod consumers;
+mod decisions;
+mod drain;
 mod ending;
-mod regressions;
-mod paths;
-mod rename;
-mod moves;
+mod entries;
+mod events;
+mod exclusive;
+mod faults;
+mod foreign_wakers;
+mod groups;
+mod hidden;
+mod inside;
+mod links;
+mod locks;
 mod model;
+mod moves;
+mod operations;
+mod own_end;
+mod paths;
+mod payloads;
+mod plain;
+mod regressions;
+mod removers;
+mod rename;
+mod stores;
 mod stress;
+mod subtree;
+mod taken;
+mod unplug;
+mod values;
+mod wakers;

@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use enodev::{
-    Access, AttrHandle, DefineError, DeviceHandle, DeviceType, Errno, Error, Mode, PAGE_SIZE, Page, Removal, Store,
+    Access, AnyObject, AttrHandle, DefineError, DeviceHandle, DeviceType, Errno, Error, Group, Mode, PAGE_SIZE, Page,
+    Removal, Store,
 };
 use parking_lot::Mutex;
 
@@ -226,4 +227,38 @@ fn a_mode_before_the_first_attribute_is_an_error() {
     assert_eq!(fault(ty().mode(Mode::RO).ro("good", |_, _| Ok(()))), no_attribute);
     assert_eq!(DefineError::NoAttribute(Mode::RO).errno(), Errno::EINVAL);
     assert_eq!(fault(ty().ro("good", |_, _| Ok(())).mode(Mode::RO)), None);
+}
+
+/// A group's callbacks are not asked about an object that has not got the group: to update it there is an error, and nothing runs.
+#[test]
+fn a_group_is_not_asked_about_what_has_not_got_it() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let group = Group::<AnyObject>::new().ro("extra", |_, page| page.line("extra")).is_shown(move |_| {
+        count.fetch_add(1, SeqCst);
+        true
+    });
+    let group = store.define_group(group).unwrap();
+    let disk = rig.add(store.root(), "sda");
+    assert_eq!(store.update_group(disk, group), Err(Error::NotFound));
+    assert_eq!(asked.load(SeqCst), 0);
+    store.add_group(disk, group).unwrap();
+    assert_eq!(store.update_group(disk, group), Ok(Removal::Done(0)));
+    assert_eq!(asked.load(SeqCst), 2);
+}
+
+/// F3: an attribute of another store, or none, is ENODEV to a notification too, whether anybody reads the object or not.
+#[test]
+fn a_foreign_attribute_cannot_be_made_known() {
+    let (rig, other) = (Rig::new(), Rig::new());
+    let store = &rig.store;
+    let disk = rig.add(store.root(), "sda");
+    let foreign = other.store.attribute(other.add(other.store.root(), "sda"), "name").unwrap();
+    let own = store.attribute(disk, "name").unwrap();
+    let notify = || [foreign, AttrHandle::null(), own].map(|attr| store.notify(disk, attr));
+    assert_eq!(notify(), [Err(GONE), Err(GONE), Ok(())]);
+    rig.read(disk, "name").unwrap();
+    assert_eq!(notify(), [Err(GONE), Err(GONE), Ok(())]);
 }

@@ -13,6 +13,8 @@ mod ending;
 #[cfg(test)]
 mod joins;
 #[cfg(test)]
+mod loads;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod payloads;

@@ -13,8 +13,14 @@ mod barriers;
 #[path = "../models/batch.rs"]
 mod batch;
 #[cfg(test)]
+#[path = "../models/biased.rs"]
+mod biased;
+#[cfg(test)]
 #[path = "../models/circles.rs"]
 mod circles;
+#[cfg(test)]
+#[path = "../models/columns.rs"]
+mod columns;
 #[cfg(test)]
 #[path = "../models/common.rs"]
 mod common;

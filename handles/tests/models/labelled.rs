@@ -15,10 +15,8 @@ impl Kind for Part {
     const NAME: &'static str = "Part";
 }
 
-/// An object of which a part can be revoked.
+/// An object with a part that can be revoked: its end is not the object's.
 struct Parts {
-    is_gone: AtomicBool,
-    /// Its end is not the object's.
     part: ManuallyDrop<Payload>,
 }
 
@@ -29,13 +27,17 @@ struct Model {
     object: Handle<Part>,
     /// Of the part.
     witness: Arc<Witness>,
+    /// Not in the object: who leaves it fences, and the drain is to do without that.
+    is_gone: Arc<AtomicBool>,
     show: Label,
     store: Label,
 }
 
 impl Clone for Model {
     fn clone(&self) -> Self {
-        Self { arena: Arc::clone(&self.arena), witness: Arc::clone(&self.witness), ..*self }
+        let (arena, witness, is_gone) = (&self.arena, &self.witness, &self.is_gone);
+        let (arena, witness, is_gone) = (Arc::clone(arena), Arc::clone(witness), Arc::clone(is_gone));
+        Self { arena, witness, is_gone, ..*self }
     }
 }
 
@@ -43,9 +45,9 @@ impl Model {
     fn new() -> Self {
         let arena = Arc::new(Arena::new(&Domain::with_strategy(Strategy::Fence).unwrap()).unwrap());
         let (part, witness) = payload();
-        let object =
-            arena.insert((), Parts { is_gone: AtomicBool::new(false), part: ManuallyDrop::new(part) }).unwrap();
-        Self { arena, object, witness, show: Label::new("show"), store: Label::new("store") }
+        let object = arena.insert((), Parts { part: ManuallyDrop::new(part) }).unwrap();
+        let is_gone = Arc::new(AtomicBool::new(false));
+        Self { arena, object, witness, is_gone, show: Label::new("show"), store: Label::new("store") }
     }
 
     /// Puts another object where the one was that has left.
@@ -53,7 +55,7 @@ impl Model {
         let slot = |object: Handle<Part>| object.to_bits() as u32;
         loop {
             assert_eq!(self.arena.flush(), 0, "nobody is pinned");
-            let parts = Parts { is_gone: AtomicBool::new(false), part: ManuallyDrop::new(payload().0) };
+            let parts = Parts { part: ManuallyDrop::new(payload().0) };
             let next = self.arena.insert((), parts).unwrap();
             if slot(next) == slot(self.object) {
                 return next;
@@ -66,7 +68,7 @@ impl Model {
     fn show(&self) {
         let guard = self.arena.enter_labelled(self.object, self.show).unwrap();
         // Relaxed: what the drain is to make enough.
-        if !guard.is_gone.load(Ordering::Relaxed) {
+        if !self.is_gone.load(Ordering::Relaxed) {
             guard.part.visit();
         }
     }
@@ -74,7 +76,7 @@ impl Model {
     fn show_owned(&self) {
         let owned = self.arena.enter_owned(self.object, self.show).unwrap();
         // Relaxed: as in `show`.
-        if !owned.is_gone.load(Ordering::Relaxed) {
+        if !self.is_gone.load(Ordering::Relaxed) {
             owned.part.visit();
         }
     }
@@ -87,7 +89,7 @@ impl Model {
     /// Revokes the part: from then on it is not used, as its end would not allow.
     fn revoke(&self) {
         // Relaxed: as in `show`.
-        self.arena.enter(self.object).unwrap().is_gone.store(true, Ordering::Relaxed);
+        self.is_gone.store(true, Ordering::Relaxed);
         self.arena.drain_labelled(self.object, &[self.show], None).unwrap();
         self.witness.end();
     }

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use enodev::{Access, DeviceType, File, Shared, Store};
 
@@ -119,12 +120,14 @@ impl Get for ArcAttribute {
     }
 }
 
-/// An attribute of the kernel's own: one file for all objects, as nothing of the kernel's has as many of a kind.
+/// An attribute of the kernel's own, opened once for each object: nothing of the kernel's has as many of a kind.
 pub(crate) struct KernelAttribute {
-    file: std::fs::File,
     /// What is in it.
     text: Vec<u8>,
 }
+
+/// Files that a process should have left when the kernel's attribute has been opened.
+const LEFT: usize = 64;
 
 /// The most bytes that the kernel's attribute may have: about as many as those of the others.
 const SHORT: usize = 16;
@@ -141,56 +144,74 @@ const STATIC: [&str; 4] = [
 const SYSTEM: &str = "/sys/devices/system";
 
 impl KernelAttribute {
-    /// Opens it, if it is short and can be read twice with the same outcome.
-    fn open(path: &std::path::Path) -> Option<Self> {
-        let new = Self { file: std::fs::File::open(path).ok()?, text: Vec::new() };
+    /// Where it is and what it says, if it is short and can be read twice with the same outcome.
+    fn at(path: &std::path::Path) -> Option<(std::path::PathBuf, Vec<u8>)> {
+        let file = std::fs::File::open(path).ok()?;
         let mut buffer = Buffer::default();
-        let text = |count: u64, buffer: Buffer| buffer.get(..usize::try_from(count).ok()?).map(<[u8]>::to_vec);
-        let (once, again) = (text(new.get(&mut buffer, &()), buffer)?, text(new.get(&mut buffer, &()), buffer)?);
-        ((1..=SHORT).contains(&once.len()) && once == again).then_some(Self { text: once, ..new })
+        let mut read = || {
+            let count = usize::try_from(count(pread(&file, &mut buffer), &mut buffer)).ok()?;
+            buffer.get(..count).map(<[u8]>::to_vec)
+        };
+        let (once, again) = (read()?, read()?);
+        ((1..=SHORT).contains(&once.len()) && once == again).then(|| (path.into(), once))
+    }
+
+    /// A file for each object; where the process may not open as many, some objects share one.
+    fn open(path: &std::path::Path, objects: usize) -> Result<Vec<Arc<std::fs::File>>> {
+        let mut files = vec![Arc::new(std::fs::File::open(path)?)];
+        while files.len() < objects + LEFT {
+            let Ok(file) = std::fs::File::open(path) else { break };
+            files.push(Arc::new(file));
+        }
+        files.truncate(files.len().saturating_sub(LEFT).max(1));
+        Ok((0..objects).map(|object| Arc::clone(&files[object % files.len()])).collect())
     }
 
     /// The first in a directory or below it, in the order of the names. Links are not followed: they lead in circles.
-    fn find(dir: &std::path::Path) -> Option<Self> {
+    fn find(dir: &std::path::Path) -> Option<(std::path::PathBuf, Vec<u8>)> {
         let mut entries: Vec<_> = std::fs::read_dir(dir).ok()?.flatten().collect();
         entries.sort_by_key(std::fs::DirEntry::file_name);
         entries.iter().find_map(|entry| {
             let (kind, path) = (entry.file_type().ok()?, entry.path());
-            if kind.is_dir() { Self::find(&path) } else { kind.is_file().then(|| Self::open(&path))? }
+            if kind.is_dir() { Self::find(&path) } else { kind.is_file().then(|| Self::at(&path))? }
         })
     }
 }
 
+#[cfg(unix)]
+#[inline]
+fn pread(file: &std::fs::File, buffer: &mut Buffer) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, 0)
+}
+
+#[cfg(not(unix))]
+fn pread(_: &std::fs::File, _: &mut Buffer) -> std::io::Result<usize> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 impl Get for KernelAttribute {
-    type Handle = ();
+    type Handle = Arc<std::fs::File>;
     type Thread<'a> = Buffer;
 
-    fn build(objects: usize) -> Result<(Self, Vec<()>)> {
-        let known = STATIC.iter().find_map(|path| Self::open(path.as_ref()));
-        let attribute = known
+    fn build(objects: usize) -> Result<(Self, Vec<Self::Handle>)> {
+        let known = STATIC.iter().find_map(|path| Self::at(path.as_ref()));
+        let (path, text) = known
             .or_else(|| Self::find(SYSTEM.as_ref()))
             .ok_or_else(|| Unavailable(format!("nothing below {SYSTEM} can be read that has 1 to {SHORT} bytes")))?;
-        Ok((attribute, vec![(); objects]))
+        Ok((Self { text }, Self::open(&path, objects)?))
     }
 
     fn thread(&self) -> Buffer {
         Buffer::default()
     }
 
-    #[cfg(unix)]
     #[inline]
-    fn get(&self, buffer: &mut Buffer, (): &()) -> u64 {
-        use std::os::unix::fs::FileExt;
-        count(self.file.read_at(buffer, 0), buffer)
+    fn get(&self, buffer: &mut Buffer, file: &Self::Handle) -> u64 {
+        count(pread(file, buffer), buffer)
     }
 
-    #[cfg(not(unix))]
-    fn get(&self, _: &mut Buffer, (): &()) -> u64 {
-        0
-    }
-
-    fn meets(&self, buffer: &mut Buffer, (): &(), _: &Payload) -> bool {
-        let count = self.get(buffer, &());
+    fn meets(&self, buffer: &mut Buffer, file: &Self::Handle, _: &Payload) -> bool {
+        let count = self.get(buffer, file);
         buffer.get(..usize::try_from(count).unwrap_or(usize::MAX)) == Some(&*self.text)
     }
 }
@@ -206,7 +227,7 @@ mod tests {
     fn of_a_directory_the_first_short_text_is_taken_wherever_it_lies() {
         let dir = std::env::temp_dir().join(format!("enodev-bench-{}", std::process::id()));
         fs::create_dir_all(dir.join("c/d")).unwrap();
-        let found = || KernelAttribute::find(&dir).map(|attribute| attribute.text);
+        let found = || KernelAttribute::find(&dir).map(|(_, text)| text);
         for (name, text) in [("a", ""), ("b", "as long as it is.")] {
             fs::write(dir.join(name), text).unwrap();
         }

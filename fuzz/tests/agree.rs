@@ -1,0 +1,51 @@
+//! The interpreters and their models, driven by random bytes on the stable compiler.
+
+use std::cell::RefCell;
+
+use enodev_fuzz::Tally;
+use enodev_fuzz::files::{self, Scene};
+use enodev_fuzz::text::{self, Meeting};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseResult, TestRunner};
+
+/// Of each test, unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 2000;
+const OPS: usize = 200;
+/// So many runs should have met whatever there is to be met.
+const MANY: usize = 1000;
+
+fn agree<S>(inputs: impl Strategy<Value = Vec<u8>>, run: impl Fn(&[u8]) -> Tally<S>) -> Vec<Tally<S>> {
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { Config::default().cases } else { CASES };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let tallies = RefCell::new(Vec::new());
+    let one = |bytes: Vec<u8>| -> TestCaseResult {
+        tallies.borrow_mut().push(run(&bytes));
+        Ok(())
+    };
+    let error = TestRunner::new(config).run(&inputs, one).err().map(|error| error.to_string());
+    assert!(error.is_none(), "{}", error.unwrap_or_default());
+    tallies.into_inner()
+}
+
+/// What attributes say and take is what the oracles say, and all runs together meet every situation.
+#[test]
+fn attributes_agree_with_the_oracles() {
+    let tallies = agree(vec(any::<u8>(), 1..1024), text::run);
+    for meeting in Meeting::ALL {
+        let runs = tallies.iter().filter(|tally| tally.of(meeting) > 0).count();
+        assert!(runs > 0 || tallies.len() < MANY, "no run came to {meeting:?}");
+    }
+}
+
+/// Whatever is done with objects, groups, attributes and files, in callbacks too, the store answers as the model does, and all runs
+/// together meet every situation.
+#[test]
+fn open_files_agree_with_the_model() {
+    let operations = vec(any::<[u8; 4]>(), 1..OPS).prop_map(|ops| ops.concat());
+    let tallies = agree(operations, files::run);
+    for scene in Scene::ALL {
+        let runs = tallies.iter().filter(|tally| tally.of(*scene) > 0).count();
+        assert!(runs > 0 || tallies.len() < MANY, "no run came to {scene:?}");
+    }
+}
