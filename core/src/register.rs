@@ -66,8 +66,8 @@ impl Store {
         payload: O::Value,
         is_device: bool,
     ) -> Result<KobjectHandle> {
-        let form = self.types.enter(ty.handle())?.form.clone();
         let name = Name::new(name)?;
+        let form = self.types.enter(ty.handle())?.form.clone();
         // What is left in the option is dropped after `insert` has returned, outside its lock.
         let payload = O::wrap(payload, &form).ok_or(Error::WrongType)?;
         self.insert(parent, name, Some(ty.handle()), is_device, &mut Some(payload))

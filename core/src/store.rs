@@ -32,6 +32,8 @@ use crate::state::State;
 /// | a callback, or with a guard | removing the object itself, or what it is part of | nobody: it goes as the callback returns ([`Removal::Begun`](crate::Removal::Begun)) |
 /// | a payload's drop | all of the above | never for another thread's removal |
 ///
+/// What every operation answers in each state of what it is about is told in [`docs::errno`](crate::docs::errno).
+///
 /// Dropping the store unregisters all that is left, children before parents, and waits for nobody. Payloads are dropped on the
 /// caller's thread.
 ///
