@@ -53,7 +53,8 @@ fn ask(here: Here<'_>, object: KobjectHandle) {
     if let Ok(path) = path {
         side.same(|| format!("lookup {path}"), store.lookup(&path), Ok(object));
     }
-    let links = store.links_to(object).map(|links| links.into_iter().map(|(dir, name)| (dir, name.to_string())).collect());
+    let links =
+        store.links_to(object).map(|links| links.into_iter().map(|(dir, name)| (dir, name.to_string())).collect());
     side.same(|| format!("links_to {object:?}"), links, model(here, |state| state.model.links_to(object)));
     let groups = store.groups(object).map(|groups| groups.into_iter().collect::<BTreeSet<_>>());
     side.same(|| format!("groups {object:?}"), groups, model(here, |state| state.model.groups_of(object)));
@@ -79,7 +80,9 @@ pub(crate) fn check(here: Here<'_>) {
     let objects: Vec<KobjectHandle> =
         model(here, |state| state.model.objects.iter().map(|object| object.handle).collect());
     objects.into_iter().for_each(|object| ask(here, object));
-    let len = model(here, |state| state.model.objects.iter().skip(ROOT + 1).filter(|object| object.life != Life::Gone).count());
+    let len = model(here, |state| {
+        state.model.objects.iter().skip(ROOT + 1).filter(|object| object.life != Life::Gone).count()
+    });
     side.same(|| "len".into(), store.len(), len);
     for place in 0..model(here, |state| state.files.len()) {
         let slot = model(here, |state| {

@@ -14,19 +14,17 @@ pub(crate) fn group(here: Here<'_>, op: Op) {
         let object = state.object(op.a);
         (object, state.group(op.b, object), state.attr(op.b, object))
     };
-    let model = |change: &dyn Fn(&mut crate::files::model::Model) -> Result<Removal>| {
-        change(&mut here.side.state().model)
-    };
+    let model =
+        |change: &dyn Fn(&mut crate::files::model::Model) -> Result<Removal>| change(&mut here.side.state().model);
     let none = |()| Removal::Done(0);
     let (expected, got) = match op.action {
         Action::AddGroup => (
             model(&|model| model.add_group(object, group, op.c).map(none)),
             here.store.add_group(object, group).map(none),
         ),
-        Action::UpdateGroup => (
-            model(&|model| model.update_group(object, group, op.c)),
-            here.store.update_group(object, group),
-        ),
+        Action::UpdateGroup => {
+            (model(&|model| model.update_group(object, group, op.c)), here.store.update_group(object, group))
+        }
         Action::RemoveGroup => {
             (model(&|model| model.remove_group(object, group)), here.store.remove_group(object, group))
         }

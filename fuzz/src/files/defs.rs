@@ -14,8 +14,15 @@ pub(crate) enum Lends {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
-    Text { show: bool, store: bool },
-    Binary { size: u64, read: bool, write: bool },
+    Text {
+        show: bool,
+        store: bool,
+    },
+    Binary {
+        size: u64,
+        read: bool,
+        write: bool,
+    },
     /// A `u32` that the store keeps.
     Plain,
 }
@@ -100,8 +107,30 @@ pub(crate) const ATTRS: [AttrDef; 23] = [
 
 /// The names that operations go by: of children, of what may clash with them, and no names at all.
 pub(crate) const NAMES: [&str; 24] = [
-    "a", "b", "c", "d", "value", "power", "x0", "extra", "alone", "count", "blob", "control", "y0", "more", "lock",
-    "power/state", "extra/x0", "lock/state", "more/state", "power/log", "a/b", "", "..", "fixed",
+    "a",
+    "b",
+    "c",
+    "d",
+    "value",
+    "power",
+    "x0",
+    "extra",
+    "alone",
+    "count",
+    "blob",
+    "control",
+    "y0",
+    "more",
+    "lock",
+    "power/state",
+    "extra/x0",
+    "lock/state",
+    "more/state",
+    "power/log",
+    "a/b",
+    "",
+    "..",
+    "fixed",
 ];
 
 pub(crate) fn attrs_of(group: usize) -> impl Iterator<Item = usize> {

@@ -12,7 +12,7 @@ use enodev::{Access, AttrHandle, Errno, Error, Event, File, KobjectHandle, Page}
 use crate::files::Scene;
 use crate::files::call::{Asked, Called, Met};
 use crate::files::defs::{ATTRS, Code};
-use crate::files::machine::{Here, State, foreign, name};
+use crate::files::machine::{Here, State, foreign, name, steps};
 use crate::files::op::{Action, Op};
 use crate::opened::{Need, Opened, Sort, Way, need_text};
 
@@ -154,7 +154,11 @@ fn open(here: Here<'_>, op: Op) {
         })
     };
     let got = here.store.open(object, &path, access);
-    here.side.same(|| format!("open {path}: {op:?}"), got.as_ref().map(drop).map_err(|error| *error), expected.map(drop));
+    here.side.same(
+        || format!("open {path}: {op:?}"),
+        got.as_ref().map(drop).map_err(|error| *error),
+        expected.map(drop),
+    );
     if let (Ok(file), Ok((object, attr))) = (got, expected) {
         let mut state = here.side.state();
         let expected = (state.model.objects[object].handle, state.model.attrs[attr]);
@@ -202,7 +206,8 @@ fn move_bytes(here: Here<'_>, op: Op, place: usize, way: Way, is_foreign: bool) 
         Way::Write => (count, Vec::new()),
     });
     let what = format!("{op:?} of {} at {at:?}: {met:?}", data.len());
-    let expected = called(here, &met, &data).map_or_else(|| met.known(), |called| met.after(here.side, called, place, at));
+    let expected =
+        called(here, &met, &data).map_or_else(|| met.known(), |called| met.after(here.side, called, place, at));
     here.side.same(|| what, got, expected);
 }
 
@@ -385,7 +390,13 @@ pub(crate) fn event(here: Here<'_>, op: Op) {
         return;
     }
     let nested = if here.side.state().model.leaving.frames.len() < 3 { op.b % 4 } else { 0 };
-    crate::files::machine::steps(here.side, here.store, nested);
+    let before = {
+        let mut state = here.side.state();
+        let awaited = state.slot(place).map(|slot| (slot.object, slot.attr));
+        std::mem::replace(&mut state.awaited, awaited)
+    };
+    steps(here.side, here.store, nested);
+    here.side.state().awaited = before;
     // None: it has been closed meanwhile.
     let Some(expected) = event() else { return };
     let rung = bell.0.load(Ordering::SeqCst);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use enodev::{AttrHandle, Error, Errno, GroupHandle, KobjectHandle, Name};
+use enodev::{AttrHandle, Errno, Error, GroupHandle, KobjectHandle, Name};
 
 use crate::files::defs::{ATTRS, GROUPS, attrs_of};
 use crate::files::leaving::Leaving;

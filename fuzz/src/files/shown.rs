@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use enodev::{AttrHandle, Entry, EntryKind, Errno, Error, GroupHandle, KobjectHandle, Mode, Name, Removal};
 
 use crate::files::defs::{ATTRS, GROUPS, Says, attrs_of, is_shown, says};
-use crate::files::model::{ENODEV, EINVAL, Model};
+use crate::files::model::{EINVAL, ENODEV, Model};
 
 /// A group that an object has.
 #[derive(Debug, Clone, Copy, Default)]

@@ -6,8 +6,8 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enodev::{
-    AnyObject, Attribute, DefineError, DeviceType, Errno, Exclusive, Group, KobjectHandle, Lending, Mode, Owner,
-    Page, Shared, Store, Visibility,
+    AnyObject, Attribute, DefineError, DeviceType, Errno, Exclusive, Group, KobjectHandle, Lending, Mode, Owner, Page,
+    Shared, Store, Visibility,
 };
 
 use crate::files::defs::{ATTRS, Code, GROUPS, Says, attrs_of, is_shown, says};

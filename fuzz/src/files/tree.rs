@@ -131,7 +131,11 @@ fn unregister(here: Here<'_>, object: KobjectHandle, ty: usize) {
         0 => here.store.unregister::<Part>(device),
         _ => here.store.unregister::<Sole>(device).map(|sole| sole.0),
     };
-    here.side.same(|| format!("unregister {object:?}"), got.as_ref().map(|part| part.number), expected.as_ref().copied());
+    here.side.same(
+        || format!("unregister {object:?}"),
+        got.as_ref().map(|part| part.number),
+        expected.as_ref().copied(),
+    );
     let mut state = here.side.state();
     state.due.extend(expected.as_ref().ok());
     state.note_if(expected == Err(Error::Inside), Scene::RemovalRefused);
@@ -157,8 +161,12 @@ fn unregister_subtree(here: Here<'_>, object: KobjectHandle) {
 
 /// The payloads of objects that have gone are due.
 pub(crate) fn bury(state: &mut State, batch: &BTreeSet<usize>) {
-    let gone: Vec<u64> =
-        batch.iter().map(|object| &state.model.objects[*object]).filter(|object| object.ty.is_some()).map(|object| object.number).collect();
+    let gone: Vec<u64> = batch
+        .iter()
+        .map(|object| &state.model.objects[*object])
+        .filter(|object| object.ty.is_some())
+        .map(|object| object.number)
+        .collect();
     state.due.extend(gone);
 }
 
