@@ -12,7 +12,7 @@ use enodev::{Access, AttrHandle, Errno, Error, Event, File, KobjectHandle, Page}
 use crate::files::Scene;
 use crate::files::call::{Asked, Called, Met};
 use crate::files::defs::{ATTRS, Code};
-use crate::files::machine::{Here, State, foreign, name};
+use crate::files::machine::{Here, State, foreign, name, steps};
 use crate::files::op::{Action, Op};
 use crate::opened::{Need, Opened, Sort, Way, need_text};
 
@@ -390,7 +390,13 @@ pub(crate) fn event(here: Here<'_>, op: Op) {
         return;
     }
     let nested = if here.side.state().model.leaving.frames.len() < 3 { op.b % 4 } else { 0 };
-    crate::files::machine::steps(here.side, here.store, nested);
+    let before = {
+        let mut state = here.side.state();
+        let awaited = state.slot(place).map(|slot| (slot.object, slot.attr));
+        std::mem::replace(&mut state.awaited, awaited)
+    };
+    steps(here.side, here.store, nested);
+    here.side.state().awaited = before;
     // None: it has been closed meanwhile.
     let Some(expected) = event() else { return };
     let rung = bell.0.load(Ordering::SeqCst);

@@ -26,6 +26,8 @@ pub(crate) struct State {
     at: usize,
     /// The callback that is due, if one is.
     pub(crate) plan: Option<Plan>,
+    /// The object and the attribute that are waited for.
+    pub(crate) awaited: Option<(usize, usize)>,
     /// What groups' callbacks go by at present.
     pub(crate) decision: u8,
     pub(crate) contents: Contents,
@@ -188,8 +190,9 @@ impl State {
         }
     }
 
+    /// What operations are likely to be about: what is waited for, or whose callback runs.
     fn current(&self) -> Option<(usize, usize)> {
-        self.model.leaving.frames.last().copied()
+        self.awaited.or(self.model.leaving.frames.last().copied())
     }
 
     pub(crate) fn object(&self, byte: u8) -> KobjectHandle {
@@ -200,7 +203,7 @@ impl State {
             (248.., _, Some(foreign)) => foreign.objects[usize::from(byte) % foreign.objects.len()],
             (244..=247, ..) => KobjectHandle::from_bits(any.to_bits() ^ 1 << (32 + 3 * (byte % 4))),
             (224.., ..) => any,
-            (160..=191, Some((object, _)), _) => objects[object].handle,
+            (96..=191, Some((object, _)), _) => objects[object].handle,
             _ => {
                 let here: Vec<&Object> = objects.iter().filter(|object| object.life == Life::Here).collect();
                 here.get(usize::from(byte) % here.len().max(1)).map_or(any, |object| object.handle)
@@ -218,7 +221,7 @@ impl State {
         let (on, nth) = (self.groups_on(object), usize::from(byte));
         let group = match (byte, self.current(), foreign()) {
             (250.., _, Some(foreign)) => return foreign.defs.groups[nth % GROUPS.len()],
-            (192.., Some((_, attr)), _) => ATTRS[attr].group,
+            (128.., Some((_, attr)), _) => ATTRS[attr].group,
             (112.., ..) if !on.is_empty() => on[nth % on.len()],
             (100.., ..) => nth % GROUPS.len(),
             _ => 4 + nth % (GROUPS.len() - 4),
@@ -232,7 +235,7 @@ impl State {
         let nth = usize::from(byte);
         let attr = match (byte, self.current(), foreign()) {
             (250.., _, Some(foreign)) => return foreign.defs.attrs[nth % ATTRS.len()],
-            (192.., Some((_, attr)), _) => attr,
+            (128.., Some((_, attr)), _) => attr,
             (32.., ..) if !on.is_empty() => on[nth % on.len()],
             _ => nth % ATTRS.len(),
         };

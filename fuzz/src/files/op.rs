@@ -103,9 +103,9 @@ impl Op {
     /// So many of the next operations are done in the callback that this one leads to.
     pub(crate) fn nested(self) -> u8 {
         match self.b {
-            0..=127 => 0,
-            128..=191 => 1,
-            192..=223 => 2,
+            0..=111 => 0,
+            112..=175 => 1,
+            176..=223 => 2,
             _ => 3,
         }
     }
