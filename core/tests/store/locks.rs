@@ -16,7 +16,7 @@ use crate::common::{Gate, until};
 /// nothing, and takes the mutex to forget what it removed: writers and the loading and unloading of the driver all go on.
 #[test]
 fn a_driver_that_removes_before_it_locks_never_hangs() {
-    const ROUNDS: usize = 200;
+    const ROUNDS: usize = 60;
     let (store, mutex) = (Store::new().unwrap(), Arc::new(Mutex::new(Vec::<DeviceHandle>::new())));
     let (in_show, in_store) = (Arc::clone(&mutex), Arc::clone(&mutex));
     let ty = DeviceType::shared::<AtomicUsize>("card").rw(
@@ -34,6 +34,7 @@ fn a_driver_that_removes_before_it_locks_never_hangs() {
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(SeqCst) {
+                    thread::yield_now();
                     let Ok(card) = store.lookup("/card") else { continue };
                     match store.write(card, "value", b"1") {
                         Ok(()) => drop(writes.fetch_add(1, SeqCst)),
@@ -172,7 +173,7 @@ fn a_lock_taken_after_an_attribute_has_gone_is_free() {
 /// removals. Whoever is told gives way and comes again: writers, the unrelated and the loading and unloading all go on.
 #[test]
 fn a_lock_that_everybody_shares_stops_nobody_for_good() {
-    const ROUNDS: usize = 100;
+    const ROUNDS: usize = 50;
     let setup = Setup::new();
     let Setup { store, ty, object, lock, .. } = &setup;
     assert_eq!(store.unregister_subtree(*object), Ok(Removal::Done(1)));
@@ -181,6 +182,7 @@ fn a_lock_that_everybody_shares_stops_nobody_for_good() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(SeqCst) {
+                    thread::yield_now();
                     let Ok(card) = store.lookup("/card") else { continue };
                     match store.write(card, "value", b"1") {
                         Ok(()) => drop(writes.fetch_add(1, SeqCst)),
