@@ -149,7 +149,7 @@ impl KernelAttribute {
         let file = std::fs::File::open(path).ok()?;
         let mut buffer = Buffer::default();
         let mut read = || {
-            let count = usize::try_from(count(pread(&file, &mut buffer), &mut buffer)).ok()?;
+            let count = usize::try_from(count(pread(&file, &mut buffer), &buffer)).ok()?;
             buffer.get(..count).map(<[u8]>::to_vec)
         };
         let (once, again) = (read()?, read()?);
