@@ -17,6 +17,7 @@ mod ask;
 mod call;
 mod change;
 mod defs;
+mod events;
 mod io;
 mod leaving;
 mod machine;
@@ -26,6 +27,7 @@ mod setup;
 mod shown;
 mod side;
 mod tree;
+mod whole;
 
 use crate::tally::Tally;
 use op::Op;

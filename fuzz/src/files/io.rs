@@ -1,20 +1,16 @@
-//! Operations on open files, and on attributes by name or handle.
+//! Operations on open files.
 
-use std::future::Future;
 use std::io::SeekFrom;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
 
-use enodev::{Access, AttrHandle, Errno, Error, Event, File, KobjectHandle, Page};
+use enodev::{Access, Errno, Error, Event, File};
 
 use crate::files::Scene;
 use crate::files::call::{Asked, Called, Met};
 use crate::files::defs::{ATTRS, Code};
-use crate::files::machine::{Here, State, foreign, name, steps};
+use crate::files::machine::{Here, State, foreign, name};
 use crate::files::op::{Action, Op};
-use crate::opened::{Need, Opened, Sort, Way, need_text};
+use crate::opened::{Need, Opened, Sort, Way};
 
 const FILES_MAX: usize = 24;
 
@@ -53,7 +49,7 @@ impl State {
         self.files.get_mut(place)?.as_mut()
     }
 
-    fn place(&self, byte: u8) -> Option<usize> {
+    pub(crate) fn place(&self, byte: u8) -> Option<usize> {
         let open: Vec<usize> = (0..self.files.len()).filter(|place| self.files[*place].is_some()).collect();
         // The latest are the likeliest.
         let near = if byte < 128 { open.len().min(3) } else { open.len() };
@@ -182,7 +178,7 @@ fn len(op: Op) -> usize {
     }
 }
 
-fn data(attr: usize, op: Op) -> Vec<u8> {
+pub(crate) fn data(attr: usize, op: Op) -> Vec<u8> {
     if ATTRS[attr].code == Code::Plain {
         let texts: [&[u8]; 6] = [b"12\n", b"0x10", b"junk", b"4294967296", b"", b"-1"];
         return texts[usize::from(op.c) % 6].to_vec();
@@ -212,74 +208,9 @@ fn move_bytes(here: Here<'_>, op: Op, place: usize, way: Way, is_foreign: bool) 
 }
 
 /// What the callback has come to, if there was one to be called.
-fn called(here: Here<'_>, met: &Met, data: &[u8]) -> Option<Called> {
+pub(crate) fn called(here: Here<'_>, met: &Met, data: &[u8]) -> Option<Called> {
     let Met::Code(asked) = met else { return None };
     Some(asked.settle(here.side, data))
-}
-
-/// An attribute by its handle, or as a whole by its name.
-pub(crate) fn whole(here: Here<'_>, op: Op) {
-    let (object, attr) = {
-        let state = here.side.state();
-        let object = state.object(op.a);
-        (object, state.attr(op.c, object))
-    };
-    let way = if op.action == Action::WriteWhole { Way::Write } else { Way::Read };
-    let by_handle = op.action == Action::ShowByHandle;
-    let Some(met) = whole_met(here, op, object, attr, way) else { return };
-    let data = here.side.state().model.attr(attr).map_or_else(|_| Vec::new(), |attr| data(attr, op));
-    let path = here.side.state().model.attr(attr).map_or_else(|_| "gone".into(), |attr| ATTRS[attr].path());
-    let got = match (by_handle, way) {
-        (true, _) => {
-            let mut page = Page::new();
-            let shown = here.store.show(object, attr, &mut page);
-            here.side.same(|| "a page after an error".into(), shown.is_ok() || page.is_empty(), true);
-            shown.map(|()| page.as_bytes().to_vec()).map_err(Error::from)
-        }
-        (_, Way::Read) => here.store.read(object, &path),
-        (_, Way::Write) => here.store.write(object, &path, &data).map(|()| Vec::new()),
-    };
-    let expected = match met {
-        Err(error) => Err(error),
-        Ok(met) => match called(here, &met, &data) {
-            None => met.known().map(|(_, read)| read).map_err(Error::from),
-            Some(Called::Read(read)) => read.map_err(Error::from),
-            Some(Called::Written(count)) => count.map(|_| Vec::new()).map_err(Error::from),
-        },
-    };
-    here.side.same(|| format!("{op:?}"), got, expected);
-}
-
-/// None where it is not to be tried.
-fn whole_met(here: Here<'_>, op: Op, object: KobjectHandle, attr: AttrHandle, way: Way) -> Option<Result<Met, Error>> {
-    let mut state = here.side.state();
-    let by_handle = op.action == Action::ShowByHandle;
-    let known = state.model.attr(attr);
-    if !by_handle {
-        // Binary ones would be called page by page.
-        let attr = known.ok().filter(|attr| sort(*attr) == Sort::Text)?;
-        let found = state.model.get(object).map(|object| (object, state.model.find(object, &ATTRS[attr].path())));
-        let (object, found) = match found {
-            Err(error) => return Some(Err(error)),
-            Ok((_, None)) => return Some(Err(Error::NotFound)),
-            Ok((object, Some(found))) => (object, found),
-        };
-        let bits = if way == Way::Read { 0o444 } else { 0o222 };
-        let has = if way == Way::Read { ATTRS[found].has_read() } else { ATTRS[found].has_write() };
-        if !has || state.model.shown(object, found).is_none_or(|mode| mode.bits() & bits == 0) {
-            return Some(Err(Error::Errno(Errno::EACCES)));
-        }
-        let len = if way == Way::Read { 4096 } else { data(found, op).len() };
-        let need = if way == Way::Read { Need::Code { offset: 0, len } } else { need_text(len) };
-        return Some(Ok(state.enter(op, object, found, way, need)));
-    }
-    let (object, attr) = match state.model.enter(object, attr) {
-        Ok(found) => found,
-        Err(error) => return Some(Err(error)),
-    };
-    let may = sort(attr) == Sort::Text && ATTRS[attr].has_read();
-    let need = if may { Need::Code { offset: 0, len: 4096 } } else { Need::Entered(Err(Errno::EIO)) };
-    Some(Ok(state.enter(op, object, attr, Way::Read, need)))
 }
 
 impl State {
@@ -325,7 +256,7 @@ impl State {
     }
 
     /// An attribute is entered that is there.
-    fn enter(&mut self, op: Op, object: usize, attr: usize, way: Way, need: Need) -> Met {
+    pub(crate) fn enter(&mut self, op: Op, object: usize, attr: usize, way: Way, need: Need) -> Met {
         if ATTRS[attr].locks() && self.model.leaving.has_lock(object) {
             self.tally.note(Scene::LockHeld);
             return Met::Known(Err(Errno::EDEADLK));
@@ -336,73 +267,4 @@ impl State {
             _ => Met::Known(Err(Errno::EIO)),
         }
     }
-}
-
-/// Counts how often it has been woken.
-struct Bell(AtomicU64);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// Making changes known, and waiting for them.
-pub(crate) fn event(here: Here<'_>, op: Op) {
-    if op.action == Action::Notify {
-        let (object, attr, expected) = {
-            let mut state = here.side.state();
-            let object = state.object(op.a);
-            let attr = state.attr(op.b, object);
-            let expected = state.model.get(object);
-            let known = state.model.attr(attr);
-            for slot in state.files.iter_mut().flatten() {
-                if expected == Ok(slot.object) && known == Ok(slot.attr) {
-                    slot.is_news = slot.is_news.map(|_| true);
-                }
-            }
-            (object, attr, expected.and(known).map(drop))
-        };
-        return here.side.same(|| format!("{op:?}"), here.store.notify(object, attr), expected);
-    }
-    let found = {
-        let mut state = here.side.state();
-        let place = state.place(op.a);
-        place.and_then(|place| Some((place, Arc::clone(&state.slot(place)?.file))))
-    };
-    let Some((place, file)) = found else { return };
-    let event = || {
-        let state = here.side.state();
-        state.files[place].as_ref().map(|slot| state.event(slot))
-    };
-    let bell = Arc::new(Bell(AtomicU64::new(0)));
-    let waker = Waker::from(Arc::clone(&bell));
-    let mut context = Context::from_waker(&waker);
-    let mut changed = pin!(file.changed(here.store));
-    let mut poll = || match changed.as_mut().poll(&mut context) {
-        Poll::Ready(event) => Some(event),
-        Poll::Pending => None,
-    };
-    let expected = event();
-    let first = poll();
-    here.side.same(|| format!("{op:?}"), Some(first), expected);
-    if first.is_some() {
-        return;
-    }
-    let nested = if here.side.state().model.leaving.frames.len() < 3 { op.b % 4 } else { 0 };
-    let before = {
-        let mut state = here.side.state();
-        let awaited = state.slot(place).map(|slot| (slot.object, slot.attr));
-        std::mem::replace(&mut state.awaited, awaited)
-    };
-    steps(here.side, here.store, nested);
-    here.side.state().awaited = before;
-    // None: it has been closed meanwhile.
-    let Some(expected) = event() else { return };
-    let rung = bell.0.load(Ordering::SeqCst);
-    here.side.same(|| format!("{op:?}, afterwards"), poll(), expected);
-    here.side.same(|| format!("{op:?}, woken for {expected:?}"), expected.is_none() || rung > 0, true);
-    let mut state = here.side.state();
-    state.note_if(expected == Some(Event::Changed), Scene::WokenByChange);
-    state.note_if(expected == Some(Event::Gone), Scene::WokenByEnd);
 }

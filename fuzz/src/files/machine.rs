@@ -11,11 +11,11 @@ use crate::files::model::{Life, Model, Object, ROOT};
 use crate::files::op::{Action, Op};
 use crate::files::setup::set_up;
 use crate::files::side::{Contents, Part, Plan, Side, Sole};
-use crate::files::{Scene, ask, change, io, tree};
+use crate::files::{Scene, ask, change, events, io, tree, whole};
 use crate::tally::Tally;
 
 /// Callbacks in callbacks at the most.
-const DEPTH_MAX: usize = 3;
+pub(crate) const DEPTH_MAX: usize = 3;
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -171,8 +171,8 @@ fn step(here: Here<'_>, op: Op) {
         A::AddGroup | A::RemoveGroup | A::UpdateGroup | A::AddAttribute | A::RemoveAttribute => change::group(here, op),
         A::Hide | A::Unhide | A::PlainLoad | A::PlainStore => change::attribute(here, op),
         A::Open | A::Close | A::Read | A::Write | A::Seek | A::Poll => io::perform(here, op),
-        A::Notify | A::Await => io::event(here, op),
-        A::ShowByHandle | A::ReadWhole | A::WriteWhole => io::whole(here, op),
+        A::Notify | A::Await => events::perform(here, op),
+        A::ShowByHandle | A::ReadWhole | A::WriteWhole => whole::perform(here, op),
         A::Lookup | A::Find | A::Ask | A::Check => ask::perform(here, op),
     }
 }

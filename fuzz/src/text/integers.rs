@@ -31,7 +31,6 @@ macro_rules! widths {
                 $integer::from_str_radix(text, radix).ok()
             }
 
-            #[expect(clippy::unnecessary_cast, reason = "one of the types is the one that is cast to")]
             fn cut(number: u128) -> Self {
                 number as Self
             }

@@ -15,7 +15,7 @@ fn faults(text: &str) -> Vec<InvalidName> {
     if text.chars().next().is_none() {
         faults.push(InvalidName::Empty);
     }
-    if text.bytes().nth(255).is_some() {
+    if text.as_bytes().get(255).is_some() {
         faults.push(InvalidName::TooLong);
     }
     if text.split('/').count() != 1 {
