@@ -30,7 +30,9 @@ thread_local! {
 
 /// On a thread of its own: runs `live`, and what that returns among the last destructors. The answer comes from there, where
 /// a panic would end the process.
-pub(crate) fn at_the_end<T: Send + 'static, W: FnOnce() -> T + 'static>(live: impl FnOnce() -> W + Send + 'static) -> T {
+pub(crate) fn at_the_end<T: Send + 'static, W: FnOnce() -> T + 'static>(
+    live: impl FnOnce() -> W + Send + 'static,
+) -> T {
     let (answers, answer) = mpsc::channel();
     let dying = thread::spawn(move || {
         WILL.set(Will(None));

@@ -57,7 +57,9 @@ fn an_owned_reference_that_was_made_after_the_look_is_not_waited_for() {
     stays.end(place.address(), first);
     assert_eq!(late.wait(now()), Ok(()));
     assert_eq!(look().wait(now()), Err(RemoveError::TimedOut));
-    [other, second].into_iter().for_each(|number| drop(stays.end(place.address(), number)));
+    for number in [other, second] {
+        stays.end(place.address(), number);
+    }
     assert_eq!(look().wait(now()), Ok(()));
 }
 
