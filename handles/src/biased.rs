@@ -280,3 +280,6 @@ impl<T: fmt::Debug> fmt::Debug for BiasedGuard<'_, T> {
         f.debug_tuple("BiasedGuard").field(&**self).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

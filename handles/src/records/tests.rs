@@ -5,7 +5,7 @@ mod deferred;
 mod few;
 mod labelled;
 pub(crate) mod late;
-mod races;
+pub(crate) mod races;
 
 use super::*;
 
@@ -114,17 +114,22 @@ impl Way {
     }
 }
 
-fn has_barriers() -> bool {
+pub(crate) fn has_barriers() -> bool {
     Fences::settle(Strategy::Auto).unwrap() == Fences::Asymmetric
 }
 
 /// Runs a test in a process of its own, where nobody else has a record. `name` is the test's path in this module.
 fn alone(name: &str, test: impl FnOnce()) {
+    alone_in(module_path!(), name, test);
+}
+
+/// The same for a test of the module `of`.
+fn alone_in(of: &str, name: &str, test: impl FnOnce()) {
     const ALONE: &str = "ENODEV_TEST_ALONE";
     if cfg!(miri) || env::var_os(ALONE).is_some() {
         return test();
     }
-    let module = module_path!().split_once("::").unwrap().1;
+    let module = of.split_once("::").unwrap().1;
     let mut process = Command::new(env::current_exe().unwrap());
     process.args([&format!("{module}::{name}"), "--exact", "--nocapture"]).env(ALONE, "1");
     let output = process.output().unwrap();

@@ -5,6 +5,8 @@
 
 // `cfg(test)` on the modules tells clippy that their helpers are tests too.
 #[cfg(test)]
+mod biased;
+#[cfg(test)]
 mod circles;
 #[cfg(test)]
 #[expect(dead_code, reason = "what the tests of the other binary need besides")]

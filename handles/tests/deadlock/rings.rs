@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use enodev_handles::{Arena, Deadlock, Exclusion, Exclusive, Handle, RemoveError, Strategy};
+use enodev_handles::{Arena, Biased, Deadlock, Exclusion, Exclusive, Handle, LockError, RemoveError, Strategy};
 
 use crate::common::{Disk, OnDrop, Random, STRATEGIES, dawdle, disks};
 
@@ -18,6 +18,8 @@ enum Kind {
     Wanted,
     /// Holds an exclusion.
     Declared,
+    /// Uses a value that it has reserved, and the other takes that back.
+    Reserved,
     /// Drops the payload of an object, whose removal the other waits for.
     Dropped,
 }
@@ -32,6 +34,7 @@ struct Place {
     shared: Handle<Disk>,
     exclusive: Handle<Disk>,
     exclusion: Exclusion,
+    biased: Biased<()>,
 }
 
 type Told = Result<(), Deadlock>;
@@ -61,6 +64,10 @@ impl Stage {
                 let _held = place.exclusion.lock().unwrap();
                 run()
             }
+            Kind::Reserved => {
+                let _held = place.biased.lock().unwrap();
+                run()
+            }
             Kind::Dropped => {
                 let answer = Arc::new(Mutex::new(None));
                 let to = Arc::clone(&answer);
@@ -79,6 +86,11 @@ impl Stage {
             Kind::Locked => told(self.exclusive.remove(place.exclusive)),
             Kind::Wanted => self.exclusive.enter(place.exclusive).unwrap().lock().acquire(),
             Kind::Declared => place.exclusion.lock().map(drop),
+            Kind::Reserved => match place.biased.lock() {
+                Ok(_) => Ok(()),
+                Err(LockError::Deadlock) => Err(Deadlock),
+                Err(error) => panic!("{error}"),
+            },
             Kind::Dropped => told(self.shared.join(place.shared)),
         }
     }
@@ -89,7 +101,7 @@ fn draw(random: &mut Random) -> Vec<Kind> {
     use Kind::*;
     let size = 2 + random.below(3) as usize;
     let mut kinds: Vec<Kind> =
-        (0..size).map(|_| [Inside, Locked, Wanted, Declared, Dropped][random.below(5) as usize]).collect();
+        (0..size).map(|_| [Inside, Locked, Wanted, Declared, Reserved, Dropped][random.below(6) as usize]).collect();
     for at in 0..size {
         if kinds[(at + 1) % size] == Dropped {
             kinds[at] = Declared;
@@ -113,6 +125,7 @@ fn ring(stage: &'static Stage, kinds: &[Kind], seed: u64) -> usize {
             shared: stage.shared.insert((), payload).unwrap(),
             exclusive: stage.exclusive.insert((), Exclusive::new(0)).unwrap(),
             exclusion: Exclusion::new(()),
+            biased: Biased::new(()),
         }
     };
     let places: Arc<Vec<Place>> = Arc::new(kinds.iter().zip(&drops).map(place).collect());

@@ -46,7 +46,7 @@ pub(crate) fn refuse(rules: impl IntoIterator<Item = (i64, Vec<SeccompRule>)>, a
     seccompiler::apply_filter_all_threads(&filter).unwrap();
 }
 
-fn program(
+pub(crate) fn program(
     rules: impl IntoIterator<Item = (i64, Vec<SeccompRule>)>,
     others: SeccompAction,
     these: SeccompAction,

@@ -10,6 +10,8 @@
 
 // `cfg(test)` on the modules tells clippy that their helpers are tests too.
 #[cfg(test)]
+mod biased;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod disks;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+#[cfg(shuttle)]
 use std::sync::atomic::{AtomicUsize as Unmodelled, Ordering::Relaxed};
 
 use enodev_handles::internals::{stand_in, unfenced};

@@ -36,7 +36,7 @@ pub(crate) fn stop() {
 }
 
 /// Has a thread run `first`, and `last` among its last destructors, after those that `first` has set up. Waits for its end.
-pub(super) fn at_the_end(first: impl FnOnce() + Send + 'static, last: impl FnOnce() + Send + 'static) {
+pub(crate) fn at_the_end(first: impl FnOnce() + Send + 'static, last: impl FnOnce() + Send + 'static) {
     let dying = thread::spawn(move || {
         WILL.set(None);
         first();

@@ -15,17 +15,17 @@ use std::mem::MaybeUninit;
 use crate::cells::tests::{alarm, wake_sleepers};
 
 /// Memory that is in no near cache.
-struct FarAway {
+pub(crate) struct FarAway {
     bytes: Vec<u8>,
     next: usize,
 }
 
 impl FarAway {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bytes: vec![1; 16 << 20], next: 0 }
     }
 
-    fn write(&mut self) {
+    pub(crate) fn write(&mut self) {
         for _ in 0..4 {
             self.bytes[self.next..][..1500].fill(self.next as u8);
             self.next = (self.next + 8192) % (self.bytes.len() - 8192);
@@ -35,7 +35,7 @@ impl FarAway {
 }
 
 /// Has the calling thread run on the `n`-th of the processors that it may run on, and on no other.
-fn run_on(n: usize) {
+pub(crate) fn run_on(n: usize) {
     if cfg!(not(all(target_os = "linux", not(miri)))) {
         return;
     }
@@ -58,15 +58,15 @@ fn run_on(n: usize) {
 
 /// The races are run until they have been close so many times, or so many times in all. Code that has not been optimised is
 /// too slow for any of them to be lost: it takes a release build to show that a fence is missing.
-const CLOSE: usize = 4000;
-const ROUNDS: usize = if cfg!(debug_assertions) { 2000 } else { 60_000 };
+pub(crate) const CLOSE: usize = 4000;
+pub(crate) const ROUNDS: usize = if cfg!(debug_assertions) { 2000 } else { 60_000 };
 
 /// Says that there are no more rounds.
 const OVER: usize = usize::MAX;
 
 /// Waits until it is the round's turn; false if there are no more. Looks on for a while before it gives the processor
 /// away.
-fn is_reached(counter: &AtomicUsize, round: usize) -> bool {
+pub(crate) fn is_reached(counter: &AtomicUsize, round: usize) -> bool {
     let mut looks = 0;
     loop {
         match counter.load(Ordering::Acquire) {
@@ -80,18 +80,23 @@ fn is_reached(counter: &AtomicUsize, round: usize) -> bool {
 }
 
 /// Whether it is so within the next moment.
-fn soon(looks: usize, is_so: impl Fn() -> bool) -> bool {
+pub(crate) fn soon(looks: usize, is_so: impl Fn() -> bool) -> bool {
     (0..looks).any(|_| {
         std::hint::spin_loop();
         is_so()
     })
 }
 
-/// Has both threads run for each way of entering, one way after the other.
-fn for_each_way(name: &str, remove: impl Fn(&Race) + Sync, read: impl Fn(&Race) + Sync) {
+/// Runs a race of the module `of` in a process of its own, while no other race is run.
+pub(crate) fn one_at_a_time(of: &str, name: &str, race: impl FnOnce()) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _others_wait = ONE_AT_A_TIME.lock();
-    alone(&format!("races::{name}"), || {
+    alone_in(of, name, race);
+}
+
+/// Has both threads run for each way of entering, one way after the other.
+fn for_each_way(name: &str, remove: impl Fn(&Race) + Sync, read: impl Fn(&Race) + Sync) {
+    one_at_a_time(module_path!(), name, || {
         for way in Way::all() {
             let race = Race { way, place: Place::new(), begun: AtomicUsize::new(0), drained: AtomicUsize::new(0) };
             thread::scope(|scope| {
@@ -113,7 +118,7 @@ fn for_each_way(name: &str, remove: impl Fn(&Race) + Sync, read: impl Fn(&Race) 
 }
 
 /// Tells the other thread that there are no more rounds, even if it is because of a panic.
-struct Over<'a>(&'a AtomicUsize);
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicUsize);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
