@@ -149,6 +149,8 @@ impl OpenFile {
     /// - `EBADF`: not opened for reading.
     /// - `EDEADLK`: called from within an operation on this very file.
     /// - `ENODEV`: the target is gone, even if some of the snapshot is unread or `buf` is empty.
+    /// - `EPERM`: another thread has used the file before, and the system refuses the memory barrier by which the lock is
+    ///   taken from it.
     /// - Those of the target. Position and snapshot are then as they were.
     pub fn read<T: Target + ?Sized>(&self, target: &T, buf: &mut [u8]) -> Result<usize> {
         self.locked(Access::READ, |state| state.read(target, buf, &self.seen))
@@ -171,6 +173,7 @@ impl OpenFile {
     /// - `EBADF`: not opened for writing.
     /// - `EDEADLK`: called from within an operation on this very file.
     /// - `ENODEV`: the target is gone, even if `data` is empty or too long.
+    /// - `EPERM`: as in [`read`](Self::read).
     /// - Those of the target. The position is then as it was.
     pub fn write<T: Target + ?Sized>(&self, target: &T, data: &[u8]) -> Result<usize> {
         self.locked(Access::WRITE, |state| state.write(target, data))
@@ -191,6 +194,7 @@ impl OpenFile {
     ///
     /// - `EDEADLK`: called from within an operation on this very file.
     /// - `ENODEV`: the target is gone.
+    /// - `EPERM`: as in [`read`](Self::read).
     /// - `EINVAL`: the position would be negative or above `i64::MAX`.
     pub fn seek<T: Target + ?Sized>(&self, target: &T, to: SeekFrom) -> Result<u64> {
         self.locked(Access::empty(), |state| state.seek(target, to))
@@ -216,7 +220,8 @@ impl OpenFile {
     }
 }
 
-/// An [`OpenFile`] that is borrowed for good: nobody else can be at it, so there is no lock, no wait and no `EDEADLK`.
+/// An [`OpenFile`] that is borrowed as one's own: nobody else can be at it, so there is no lock, no wait, no `EDEADLK` and
+/// no `EPERM`.
 ///
 /// Its operations are those of the same name there, to the rest.
 pub struct Sole<'a> {
@@ -230,7 +235,7 @@ impl Sole<'_> {
     ///
     /// # Errors
     ///
-    /// Those of `OpenFile::read`, but `EDEADLK`.
+    /// Those of `OpenFile::read`, but `EDEADLK` and `EPERM`.
     pub fn read<T: Target + ?Sized>(&mut self, target: &T, buf: &mut [u8]) -> Result<usize> {
         self.check(Access::READ)?;
         self.state.read(target, buf, self.seen)
@@ -240,7 +245,7 @@ impl Sole<'_> {
     ///
     /// # Errors
     ///
-    /// Those of `OpenFile::pread`, but `EDEADLK`.
+    /// Those of `OpenFile::pread`, but `EDEADLK` and `EPERM`.
     pub fn pread<T: Target + ?Sized>(&mut self, target: &T, offset: u64, buf: &mut [u8]) -> Result<usize> {
         self.check(Access::READ)?;
         self.state.pread(target, offset, buf, self.seen)
@@ -250,7 +255,7 @@ impl Sole<'_> {
     ///
     /// # Errors
     ///
-    /// Those of `OpenFile::write`, but `EDEADLK`.
+    /// Those of `OpenFile::write`, but `EDEADLK` and `EPERM`.
     pub fn write<T: Target + ?Sized>(&mut self, target: &T, data: &[u8]) -> Result<usize> {
         self.check(Access::WRITE)?;
         self.state.write(target, data)
@@ -260,7 +265,7 @@ impl Sole<'_> {
     ///
     /// # Errors
     ///
-    /// Those of `OpenFile::pwrite`, but `EDEADLK`.
+    /// Those of `OpenFile::pwrite`, but `EDEADLK` and `EPERM`.
     pub fn pwrite<T: Target + ?Sized>(&mut self, target: &T, offset: u64, data: &[u8]) -> Result<usize> {
         self.check(Access::WRITE)?;
         self.state.pwrite(target, offset, data)
@@ -270,7 +275,7 @@ impl Sole<'_> {
     ///
     /// # Errors
     ///
-    /// Those of `OpenFile::seek`, but `EDEADLK`.
+    /// Those of `OpenFile::seek`, but `EDEADLK` and `EPERM`.
     pub fn seek<T: Target + ?Sized>(&mut self, target: &T, to: SeekFrom) -> Result<u64> {
         self.check(Access::empty())?;
         self.state.seek(target, to)

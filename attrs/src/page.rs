@@ -69,7 +69,7 @@ impl Page {
         self.put_fmt(format_args!("{value}\n"))
     }
 
-    /// Appends an integer in decimal, and a newline: as [`line`](Self::line) does, at a fraction of the time.
+    /// Appends an integer in decimal, and a newline: as [`line`](Self::line) does, without the detour through `Display`.
     ///
     /// # Errors
     ///

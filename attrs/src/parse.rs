@@ -1,7 +1,8 @@
 //! What a `store` makes of the bytes that it is given.
 //!
 //! The rules are those of the functions that drivers of Linux call. All take one newline at the end, as `echo` puts it
-//! there, for no part of the value. No function passes over other white space, nor stops at a NUL: both are junk.
+//! there, for no part of the value. No function passes over other white space, nor stops at a NUL: both are junk, but to
+//! [`boolean`], which does not look so far.
 //!
 //! ```
 //! use enodev_attrs::{Errno, parse};
@@ -61,7 +62,7 @@ pub fn integer_in<T: Integer>(data: &[u8], radix: u32) -> Result<T> {
 }
 
 /// Yes or no, decided by how the text begins: `y`, `t`, `1` and `on` are true, `n`, `f`, `0` and `of` are false, in
-/// either case. What follows makes no difference. As `kstrtobool`.
+/// either case. What follows makes no difference. As `kstrtobool`, which in newer kernels takes `e` and `d` too.
 ///
 /// # Errors
 ///

@@ -157,13 +157,13 @@ impl Store {
     /// [`Error::Barrier`]: it is hidden, and somebody may still be inside.
     pub fn hide_attribute(&self, object: impl AsKobject, attr: AttrHandle) -> Result<Removal> {
         let object = object.kobject();
-        self.attrs.enter(attr)?.plain.iter().for_each(|plain| plain.hide());
         self.set_hidden(object, attr, true)?;
         let labels = self.labels(&self.tree.domain.pin(), &[attr])?;
         self.tree.revoke(Revoked { object, attrs: vec![attr], labels, group: None })
     }
 
-    /// Shows an attribute again that was hidden. Files that were open before stay dead.
+    /// Takes back what [`hide_attribute`](Self::hide_attribute) did: the attribute is shown again, unless the callbacks of its group hide
+    /// it. Files that were open before stay dead.
     ///
     /// # Errors
     ///
@@ -172,7 +172,8 @@ impl Store {
         self.set_hidden(object.kobject(), attr, false)
     }
 
-    /// The groups of an object, shown or not: those of its type, and those that it was given.
+    /// The groups of an object, shown or not: those of its type, and those that it was given. The first of a type's has the attributes
+    /// that are in no other, even if there are none.
     ///
     /// # Errors
     ///
@@ -195,6 +196,9 @@ impl Store {
         let meta = self.attr_meta(&pin, attr)?;
         let group = self.groups.get(&pin, meta.group)?;
         self.may_update(node, meta.group, group)?;
+        if is_hidden {
+            self.attrs.enter(attr)?.plain.iter().for_each(|plain| plain.hide());
+        }
         node.more_or_new().presence.write().hide(attr, is_hidden);
         body.state.set_changed();
         Ok(())

@@ -279,9 +279,9 @@ impl<O: Sharing> DeviceType<O> {
         Self { own: self.own.attribute(attribute), ..self }
     }
 
-    /// Adds an attribute whose value the store keeps: a number, a boolean, one of [`choices!`](crate::choices) or an array of such. It
-    /// is shown and stored as text like any other; as a value it is read and written through [`Store::plain`], without entering the
-    /// object. Objects begin with `initial`.
+    /// Adds an attribute whose value the store keeps: an integer, an array of integers, a boolean, a character, one of
+    /// [`choices!`](crate::choices), or any other [`Value`]. It is shown and stored as text like any other; as a value it is read and
+    /// written through [`Store::plain`], without entering the object. Objects begin with `initial`.
     ///
     /// Each object that has been asked for its value takes a few bytes. The mode is [`Mode::RW`], unless another is given.
     ///
@@ -306,7 +306,8 @@ impl<O: Sharing> DeviceType<O> {
         self
     }
 
-    /// Decides for each object which of the attributes that are in no group are there: see [`Group::is_visible`].
+    /// Decides for each object which of the attributes that are in no group are there: see [`Group::is_visible`]. To have that decided
+    /// anew, update the first of the object's [`groups`](crate::Store::groups).
     pub fn is_visible<V>(self, decide: V) -> Self
     where
         V: Fn(O::Ref<'_>, &Attribute<O>) -> Visibility + Send + Sync + 'static,

@@ -21,15 +21,15 @@ pub enum Error {
     /// There is something of that name already, perhaps still leaving. `EEXIST`.
     #[error("something of that name exists")]
     Exists,
-    /// There is nothing of that name. `ENOENT`.
-    #[error("nothing of that name exists")]
+    /// There is nothing of that name, or the object has not got that group or attribute. `ENOENT`.
+    #[error("there is no such thing")]
     NotFound,
     /// The object has children. `ENOTEMPTY`.
     #[error("the object has children")]
     HasChildren,
-    /// The object has no payload that can be entered as was asked: it is of another type, is shared where exclusive was asked
-    /// for or the other way round, or is a plain directory's. `EINVAL`.
-    #[error("the payload cannot be entered as this type")]
+    /// What was asked for is of another type: the payload, which is shared where exclusive was asked for or the other way round, or is
+    /// not there, or is not what a group is for; the values of an attribute; an object that is no device. `EINVAL`.
+    #[error("it is of another type")]
     WrongType,
     /// The root cannot be removed. `EPERM`.
     #[error("the root stays")]
@@ -38,14 +38,16 @@ pub enum Error {
     #[error("the caller is inside the object")]
     Inside,
     /// Those for whom the caller would wait wait, each or through others, for the caller. Of those who close such a circle one
-    /// is told. An object that was to be removed is leaving and stays so; else nothing has changed. `EDEADLK`.
+    /// is told. What was to be removed, an object or a group, is leaving and stays so, and what was to be hidden is hidden; else
+    /// nothing has changed. `EDEADLK`.
     #[error("the caller would wait for itself")]
     Deadlock,
-    /// The object is leaving, and the caller cannot wait for that: it is inside an object, or in a payload's drop; or the
+    /// The object or the group is leaving, and the caller cannot wait for that: it is inside, or in a payload's drop; or the
     /// removal was given up. `EBUSY`.
-    #[error("the object is leaving")]
+    #[error("it is leaving")]
     Leaving,
-    /// The barrier that a removal depends on is refused by the system. The object is leaving and stays so. `EPERM`.
+    /// The barrier that a removal depends on is refused by the system. What was to be removed is leaving and stays so, and what was to be
+    /// hidden is hidden. `EPERM`.
     #[error("the system refuses the memory barrier")]
     Barrier,
     /// The index space or the memory is exhausted. `ENOMEM`.

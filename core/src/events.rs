@@ -34,7 +34,8 @@ pub enum Event {
 /// A waiter is added under the lock, after a look whether there is something for it already. Who makes something known does that
 /// first, then takes the waiters out under the lock. So nobody waits for what has been.
 ///
-/// Wakers are foreign code: they are called, cloned and dropped under no lock and no pin, and inside no object.
+/// Wakers are foreign code: they are called, cloned and dropped under no lock and no pin, and inside no object but those that the
+/// caller is inside of.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     attrs: BTreeMap<AttrHandle, OnAttr>,
@@ -116,8 +117,9 @@ impl Store {
     /// Makes known that an attribute of an object has changed: files that have begun to read it before have something to read, and those
     /// who wait for that are woken, on this thread. The change itself comes first.
     ///
-    /// May be called from anywhere, the object's own callbacks included. Where no attribute of the object has ever been opened to be read,
-    /// this changes nothing and allocates nothing. An attribute that the object does not show may be made known all the same, to nobody.
+    /// May be called from anywhere, the object's own callbacks included: then the wakers run inside the object too. Where no attribute of
+    /// the object has ever been opened to be read, this changes nothing and allocates nothing. An attribute that the object does not
+    /// show may be made known all the same, to nobody.
     ///
     /// A waker that panics keeps no other from being called, and the panic goes no further.
     ///

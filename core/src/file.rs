@@ -84,7 +84,8 @@ impl File {
     /// # Errors
     ///
     /// `ENODEV`; `EBADF`; `EDEADLK` from within an operation on this very file, or on an object whose payload is exclusive and
-    /// which the caller is inside of; what the callback returns.
+    /// which the caller is inside of; `EPERM` where another thread has used the file before and the system refuses the memory barrier
+    /// by which the lock is taken from it; what the callback returns.
     pub fn read(&self, store: &Store, buf: &mut [u8]) -> AttrResult<usize> {
         self.state.read(&At { at: &self.at, store }, buf)
     }
@@ -136,10 +137,10 @@ impl File {
     }
 }
 
-/// A [`File`] that is borrowed for good: nobody else can be at it. See [`File::sole`].
+/// A [`File`] that is borrowed as one's own: nobody else can be at it. See [`File::sole`].
 ///
 /// The operations are those of the same name there, and have their errors, but for `EDEADLK` from within an operation on this very
-/// file.
+/// file and `EPERM`.
 #[derive(Debug)]
 pub struct Sole<'a> {
     at: &'a Opened,
@@ -254,8 +255,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`; [`Error::NotFound`](crate::Error::NotFound); `EACCES` where the mode that the object shows it with or the callbacks do not allow the access, also
-    /// for root; `EINVAL` where the access is empty.
+    /// `ENODEV`; [`Error::NotFound`](crate::Error::NotFound); `EACCES` where the mode that the object shows it with or the callbacks do
+    /// not allow the access, also for root; `EINVAL` where the access is empty.
     pub fn open(&self, object: impl AsKobject, name: &str, access: Access) -> Result<File> {
         let object = object.kobject();
         let pin = self.tree.domain.pin();

@@ -135,6 +135,8 @@ impl Store {
     /// Defines a group that objects can be given one by one, whatever their type ([`add_group`](Self::add_group)), for as long as the
     /// store lives. Those that all objects of a type are to have belong to the type: [`DeviceType::group`].
     ///
+    /// To be done once for what many objects are given, and not for each: definitions are not taken back.
+    ///
     /// # Errors
     ///
     /// As [`define`](Self::define).

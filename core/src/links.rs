@@ -74,14 +74,14 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`: the directory has left. [`Error::NotFound`]: there is nothing of that name, or the target is leaving. `EINVAL`: it is a
-    /// child or an attribute.
+    /// child, an attribute or the directory of a group.
     pub fn readlink(&self, object: impl AsKobject, name: &str) -> Result<KobjectHandle> {
         let object = object.kobject();
         let pin = self.tree.domain.pin();
         match self.tree.nodes.get(&pin, object)?.child(name) {
             Some(Child::Link(target)) if self.tree.nodes.contains(target) => Ok(target),
             Some(Child::Object(child)) if self.tree.nodes.contains(child) => Err(Errno::EINVAL.into()),
-            None if self.attribute(object, name).is_ok() => Err(Errno::EINVAL.into()),
+            None if self.entry(object, name).is_ok() => Err(Errno::EINVAL.into()),
             _ => Err(Error::NotFound),
         }
     }

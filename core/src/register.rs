@@ -15,6 +15,9 @@ use crate::store::Store;
 impl Store {
     /// Registers a device under `parent`. From the moment when it can be found all its attributes can be read.
     ///
+    /// Before that the callbacks of the type's groups decide what is there. They are given the payload and the handle that the device
+    /// is going to have, with which nothing can be done yet: it is `ENODEV`.
+    ///
     /// # Errors
     ///
     /// The payload is dropped, and the store is as it was:

@@ -26,11 +26,13 @@ use crate::state::State;
 /// | from | what may be called | who waits |
 /// |---|---|---|
 /// | anywhere | looking up, listing, entering shared payloads, adding, linking, moving | nobody |
-/// | anywhere | [`enter_mut`](Self::enter_mut), and attributes of exclusive payloads | for the one who is inside |
+/// | anywhere | [`enter_mut`](Self::enter_mut), attributes of exclusive payloads, and what their groups' callbacks decide | for the one who is inside |
 /// | outside | removing | for those inside, and for another thread's removal of the same |
 /// | a callback, or with a guard | removing other objects | for those inside; never for another thread's removal ([`Error::Leaving`]) |
 /// | a callback, or with a guard | removing the object itself, or what it is part of | nobody: it goes as the callback returns ([`Removal::Begun`](crate::Removal::Begun)) |
-/// | a payload's drop | all of the above | never for another thread's removal |
+/// | anywhere | taking attributes or groups away, or hiding them | for those inside the attributes |
+/// | a callback of the attribute, or of one in the group | the same | nobody: it is done as the callback returns ([`Removal::Begun`](crate::Removal::Begun)) |
+/// | a payload's drop | all of the above | never for another thread's removal of objects |
 ///
 /// What every operation answers in each state of what it is about is told in [`docs::errno`](crate::docs::errno).
 ///

@@ -123,6 +123,7 @@ fn an_entry_is_what_the_list_says() {
     let names: Vec<_> = list.iter().map(|entry| entry.name.as_str()).collect();
     assert_eq!(names, ["blob", "first", "name", "peer", "power", "sda1", "slow", "text"]);
     assert_eq!(list[4].kind, EntryKind::Group(group));
+    assert_eq!(store.readlink(disk, "power"), Err(Errno::EINVAL.into()), "it is there, and no link");
     assert_eq!(store.entry(disk, "sda1").unwrap().kind, EntryKind::Object(child.kobject()));
     assert_eq!(store.entry(disk, "first").unwrap().kind, EntryKind::Link(child.kobject()));
     let blob = EntryKind::Attribute { handle: store.attribute(disk, "blob").unwrap(), mode: Mode::RW, size: 8 };

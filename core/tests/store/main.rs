@@ -33,6 +33,7 @@ mod stores;
 mod stress;
 mod subtree;
 mod taken;
+mod types;
 mod unplug;
 mod values;
 mod wakers;
