@@ -14,6 +14,7 @@ pub(crate) struct State {
     /// Where the pass stands; `NO_PASS` before the first.
     pass: u64,
     /// The text of a pass that does not stand at its end. Few files have one: most reads take the whole text.
+    #[expect(clippy::box_collection, reason = "most files have none, and all are smaller for it")]
     snapshot: Option<Box<Vec<u8>>>,
     /// Whether the pass stands at the end of the text. If it does not, there is a snapshot.
     is_at_end: bool,
