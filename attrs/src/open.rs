@@ -107,6 +107,12 @@ impl OpenFile {
         Ok(OpenFile { access, seen: Seen::new(), state: Biased::new(State::new()) })
     }
 
+    /// A file of something in a domain of this [`Strategy`](enodev_handles::Strategy), from one that nobody has used yet: a second thread
+    /// that comes to use it issues `membarrier` where removals may, and not where they do not.
+    pub fn with_strategy(self, strategy: enodev_handles::Strategy) -> OpenFile {
+        OpenFile { state: Biased::with_strategy(strategy, State::new()), ..self }
+    }
+
     /// What the file was opened for.
     pub fn access(&self) -> Access {
         self.access

@@ -8,6 +8,7 @@ use crate::group::{GroupCode, GroupMeta};
 use crate::handle::{AsKobject, AttrHandle, GroupHandle, KobjectHandle};
 use crate::node::Node;
 use crate::payload::PayloadRef;
+use crate::pending;
 use crate::presence::{Decision, Leaving, Of};
 use crate::revoke::Revoked;
 use crate::store::Store;
@@ -74,7 +75,9 @@ impl Store {
             let pin = self.tree.domain.pin();
             let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
             let attrs: Vec<_> = meta.attrs.values().copied().collect();
-            let labels = self.labels(&pin, &attrs)?;
+            let mut labels = self.labels(&pin, &attrs)?;
+            // Callbacks that decide about the group are its callbacks too.
+            labels.push(meta.label);
             let Some(more) = node.more() else { return Err(Error::NotFound) };
             let mut presence = more.presence.write();
             let (since, is_ours) = match presence.leaving(group) {
@@ -223,11 +226,24 @@ impl Store {
         &self,
         object: KobjectHandle,
         group: GroupHandle,
-        may: impl FnOnce(&Self, &Node, GroupHandle, &GroupMeta) -> Result,
+        may: impl Fn(&Self, &Node, GroupHandle, &GroupMeta) -> Result,
+    ) -> Result<Decision> {
+        pending::begin();
+        let decision = self.decide_inside(object, group, may);
+        pending::settle()?;
+        decision
+    }
+
+    fn decide_inside(
+        &self,
+        object: KobjectHandle,
+        group: GroupHandle,
+        may: impl Fn(&Self, &Node, GroupHandle, &GroupMeta) -> Result,
     ) -> Result<Decision> {
         let code = self.groups.enter(group)?;
         let number = Self::number();
-        let body = self.tree.nodes.enter(object)?;
+        let label = code.label;
+        let body = self.tree.nodes.enter_labelled(object, label)?;
         {
             let pin = self.tree.domain.pin();
             may(self, self.tree.nodes.get(&pin, object)?, group, self.groups.get(&pin, group)?)?;
@@ -244,8 +260,13 @@ impl Store {
         }
         drop((body, code));
         // Nobody waits for a payload's lock while inside anything.
-        let mut guarded = self.lock(object)?;
+        let mut guarded = self.lock_labelled(object, label)?;
         let code = self.groups.enter(group)?;
+        {
+            // While this waited, the group may have been taken away.
+            let pin = self.tree.domain.pin();
+            may(self, self.tree.nodes.get(&pin, object)?, group, self.groups.get(&pin, group)?)?;
+        }
         self.ask(number, object, &code, PayloadRef::Exclusive(&mut guarded))
     }
 

@@ -36,15 +36,11 @@ impl Store {
     /// itself is inside and would wait for itself; [`Error::Deadlock`] where whoever is inside waits for the caller, as of two
     /// threads that each are inside one of two exclusive objects and want the other: the one that comes last is told.
     pub fn enter_mut<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<ActiveMut<'_, U>> {
-        self.lock(object.kobject())?.try_map(Guarded::see).map_err(|_| Error::WrongType)
+        self.lock_labelled(object.kobject(), Label::NONE)?.try_map(Guarded::see).map_err(|_| Error::WrongType)
     }
 
     /// Enters an exclusive payload, whatever its type.
-    pub(crate) fn lock(&self, object: KobjectHandle) -> Result<ActiveMut<'_, Guarded>> {
-        self.lock_labelled(object, Label::NONE)
-    }
-
-    fn lock_labelled(&self, object: KobjectHandle, label: Label) -> Result<ActiveMut<'_, Guarded>> {
+    pub(crate) fn lock_labelled(&self, object: KobjectHandle, label: Label) -> Result<ActiveMut<'_, Guarded>> {
         let exclusive = || {
             let body = self.tree.nodes.enter_labelled(object, label)?;
             body.try_map(|body| Some(&body.payload.locked()?.guarded)).map_err(|_| Error::WrongType)

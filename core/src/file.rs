@@ -266,6 +266,7 @@ impl Store {
         let (attr, shown) = self.find(&pin, node, name)?;
         let meta = self.attr_meta(&pin, attr)?;
         let state = OpenFile::new(shown.mode, access, meta.has_read, meta.has_write)?;
+        let state = state.with_strategy(self.tree.domain.strategy());
         if access.contains(Access::READ) {
             self.tree.nodes.enter(object)?.state.set_watched();
         }

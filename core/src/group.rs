@@ -48,11 +48,14 @@ pub(crate) struct GroupMeta {
     pub(crate) attrs: BTreeMap<Name, AttrHandle>,
     /// The type all of whose objects have it, or the store's type of no object.
     pub(crate) ty: TypeHandle,
+    pub(crate) label: Label,
 }
 
 /// What the driver gave of a group.
 #[derive(Debug)]
 pub(crate) struct GroupCode {
+    /// Under which objects are entered for its callbacks.
+    pub(crate) label: Label,
     pub(crate) attrs: Vec<AttrHandle>,
     /// Whether the callbacks, if there are any, need an exclusive payload's lock.
     pub(crate) locks: bool,
@@ -229,8 +232,10 @@ impl<'a> Draft<'a> {
             attrs.insert(name, attr);
             order.push(attr);
         }
-        let code = GroupCode { attrs: order, locks: O::LOCKS, code: Box::new(parts.visible) };
-        self.groups.push(slot.publish(GroupMeta { name: parts.name, attrs: attrs.clone(), ty }, code));
+        // No attribute has a name with two slashes.
+        let label = Label::new(&format!("{}//", parts.name.as_deref().unwrap_or_default()));
+        let code = GroupCode { label, attrs: order, locks: O::LOCKS, code: Box::new(parts.visible) };
+        self.groups.push(slot.publish(GroupMeta { name: parts.name, attrs: attrs.clone(), ty, label }, code));
         Ok((group, attrs))
     }
 

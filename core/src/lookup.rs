@@ -152,13 +152,27 @@ impl Store {
             Some(_) => return Err(Error::NotFound),
             None => match self.find_dir(&pin, node, name) {
                 Some(entry) => return Ok(entry),
-                None => return self.attribute_entry(&pin, node, name),
+                None => return self.entry_of_attribute(&pin, node, name),
             },
         };
         Ok(Entry { name: Name::new(name)?, kind })
     }
 
-    fn attribute_entry(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result<Entry> {
+    /// An attribute as an object shows it, held by its handle: its name, without that of its group, its mode and its size. This is what
+    /// `fstat(2)` of an open file needs.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the object or the attribute, also where the object does not show it.
+    pub fn attribute_entry(&self, object: impl AsKobject, attr: AttrHandle) -> Result<Entry> {
+        let pin = self.tree.domain.pin();
+        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let (meta, shown) = self.shown(&pin, node, attr).ok_or(Errno::ENODEV)?;
+        let kind = EntryKind::Attribute { handle: attr, mode: shown.mode, size: meta.size };
+        Ok(Entry { name: meta.name.clone(), kind })
+    }
+
+    fn entry_of_attribute(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result<Entry> {
         let (handle, shown) = self.find(pin, node, name)?;
         let meta = self.attr_meta(pin, handle)?;
         let kind = EntryKind::Attribute { handle, mode: shown.mode, size: meta.size };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use enodev_attrs::{Attribute, DefineError, Errno, Page, Result as AttrResult, Value};
-use enodev_handles::{Column, Density, Pin, SetError};
+use enodev_handles::{Column, Density, SetError};
 
 use crate::device_type::{Lending, Type};
 use crate::error::{Error, Result};
@@ -59,20 +59,12 @@ impl<T: Value> PlainCell<T> {
     }
 
     /// As `get`. From now on `load` finds the value of this object, whose initial one it is if it has none.
-    fn get_settled(&self, pin: &Pin<'_>, object: KobjectHandle) -> AttrResult<T> {
-        let column = self.column()?;
-        if let Some(value) = column.get(pin, object)? {
-            return Ok(value);
-        }
-        let mut value = self.initial;
-        // Another thread may set one just now.
-        match column.update(pin, object, |set| {
-            value = set.unwrap_or(self.initial);
-            value
-        }) {
+    fn get_settled(&self, object: KobjectHandle) -> AttrResult<T> {
+        match self.column()?.load_or_store(object, self.initial) {
+            Ok(value) => Ok(value),
             Err(SetError::Stale(stale)) => Err(stale.into()),
             // Without memory for it the value is what it is all the same.
-            Ok(()) | Err(_) => Ok(value),
+            Err(_) => self.get(object),
         }
     }
 
@@ -157,7 +149,7 @@ impl<T: Value + Send + Sync> PlainAttr<T> {
     fn load_slowly(&self, store: &Store, object: KobjectHandle) -> Result<T> {
         let mut value = Err(Errno::ENODEV);
         store.within(object, self.attr, || {
-            value = self.cell.get_settled(&store.tree.domain.pin(), object);
+            value = self.cell.get_settled(object);
             Ok(())
         })?;
         Ok(value?)

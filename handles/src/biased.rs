@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::error::{Deadlock, RemoveError};
-use crate::fences::Fences;
+use crate::fences::{Fences, Strategy};
 use crate::lock::RawLock;
 use crate::records;
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -81,6 +81,13 @@ impl<T> Biased<T> {
     /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self::with_fences(Fences::auto(), value)
+    }
+
+    /// Wraps a value that goes with a [`Domain`](crate::Domain) of this [`Strategy`]: with `Fence` each taking of it fences, and `membarrier`
+    /// is never called.
+    pub fn with_strategy(strategy: Strategy, value: T) -> Self {
+        let fences = if strategy == Strategy::Fence { Fences::Symmetric } else { Fences::auto() };
+        Self::with_fences(fences, value)
     }
 
     /// As [`new`](Self::new), with fences that both sides know.

@@ -101,6 +101,14 @@ impl Domain {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// What has been settled: `Membarrier` or `Fence`.
+    pub fn strategy(&self) -> Strategy {
+        match self.shared.fences {
+            Fences::Asymmetric => Strategy::Membarrier,
+            Fences::Symmetric => Strategy::Fence,
+        }
+    }
+
     /// Pins the calling thread: until the pin is dropped, the store parts that it can reach are not freed.
     ///
     /// Pins nest, block nobody, and are for short sections: while one lives, no store part that has left since is

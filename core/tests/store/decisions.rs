@@ -328,20 +328,46 @@ fn of_two_updates_the_later_begun_counts() {
         assert_eq!(first.join().unwrap(), Ok(Removal::Done(0)));
         assert_eq!(all_in(&store, object), [""; 0]);
 
-        // Nor does it count for the group that the object has been given since.
+        // A removal waits for who is being asked, and what is answered then comes too late.
         calls.store(1, SeqCst);
         let shut = gate.shut();
         let first = scope.spawn(|| store.update_group(object, group));
         gate.wait_for(1);
-        store.remove_group(object, group).unwrap();
-        store.add_group(object, group).unwrap();
+        let remover = scope.spawn(|| store.remove_group(object, group));
+        until(|| store.update_group(object, group) == Err(Error::NotFound));
+        assert!(!remover.is_finished());
         drop(shut);
-        assert_eq!(first.join().unwrap(), Ok(Removal::Done(0)));
+        assert_eq!(first.join().unwrap(), Err(Error::NotFound));
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(1)));
+        store.add_group(object, group).unwrap();
         assert_eq!(all_in(&store, object), [""; 0]);
     });
     calls.store(1, SeqCst);
     store.update_group(object, group).unwrap();
     assert_eq!(all_in(&store, object), ["a"]);
+}
+
+/// A group whose own callback takes it away, as it is asked: it is gone when the update returns, and nothing of it was decided.
+#[test]
+fn a_group_may_be_taken_away_as_it_is_asked() {
+    let store = Store::new().unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let known = Arc::new(OnceLock::new());
+    let this = Arc::clone(&known);
+    let group = Group::<AnyObject>::new().ro("a", |_, _| Ok(())).ro("b", |_, _| Ok(())).is_visible(move |object, _| {
+        if let Some(group) = this.get() {
+            tell.lock().push(object.store().remove_group(object.object(), *group));
+        }
+        Visibility::AsDefined
+    });
+    let group = store.define_group(group).unwrap();
+    let object = store.create(store.root(), "object").unwrap();
+    store.add_group(object, group).unwrap();
+    known.set(group).unwrap();
+    assert_eq!(store.update_group(object, group), Err(Error::NotFound));
+    assert_eq!(*told.lock(), [Ok(Removal::Begun(2)), Err(Error::Leaving)]);
+    assert_eq!(store.groups(object), Ok(Vec::new()));
 }
 
 /// Who lists sees all of an update or nothing of it: here of two attributes one is there at any time.

@@ -139,7 +139,32 @@ impl<K: Kind, T: Plain> Column<K, T> {
     ///
     /// As there.
     pub fn store(&self, handle: Handle<K>, value: T) -> Result<(), SetError> {
-        self.set(&self.base.domain.pin(), handle, value)
+        // The value's own code, so before the pin.
+        let bytes = value.to_bytes();
+        let pin = self.base.domain.pin();
+        let (version, row) = self.base.seat(&pin, handle)?;
+        row.set(version, bytes);
+        Ok(())
+    }
+
+    /// The value of an object, which becomes `initial` if it has none. As [`load`](Self::load) otherwise, under a pin of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub fn load_or_store(&self, handle: Handle<K>, initial: T) -> Result<T, SetError> {
+        // The value's own code runs before and after the pin.
+        let mut bytes = initial.to_bytes();
+        {
+            let pin = self.base.domain.pin();
+            let (version, row) = self.base.seat(&pin, handle)?;
+            let initial = bytes;
+            row.update(version, |set| {
+                bytes = set.unwrap_or(initial);
+                bytes
+            });
+        }
+        Ok(T::from_bytes(bytes))
     }
 
     /// Sets the value of an object to what `change` makes of the value that it has. No other value comes between.

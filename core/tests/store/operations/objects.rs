@@ -49,6 +49,7 @@ pub(super) const OPERATIONS: &[(&str, Run)] = &[
     ("Store::read", |s| told(s.store().read(s.object, "text"))),
     ("Store::write", |s| by_names(|name| told(s.store().write(s.object, name, b"new")))),
     ("Store::show", |s| told(s.store().show(s.object, s.world.alone, &mut Page::new()))),
+    ("Store::attribute_entry", |s| told(s.store().attribute_entry(s.object, s.world.alone))),
     ("Store::notify", |s| told(s.store().notify(s.object, s.world.alone))),
     ("Store::add_group", |s| told(s.store().add_group(s.object, s.world.group))),
     ("Store::remove_group", |s| told(s.store().remove_group(s.object, s.world.group))),

@@ -21,6 +21,7 @@ struct Strangers {
 type Run = fn(&Strangers) -> String;
 
 const OPERATIONS: &[(&str, Run)] = &[
+    ("Store::attribute_entry", |s| told(s.world.store.attribute_entry(s.object, s.attr))),
     ("Store::show", |s| told(s.world.store.show(s.object, s.attr, &mut Page::new()))),
     ("Store::hide_attribute", |s| told(s.world.store.hide_attribute(s.object, s.attr))),
     ("Store::show_attribute", |s| told(s.world.store.show_attribute(s.object, s.attr))),
