@@ -187,7 +187,7 @@ impl Model {
         let dir = self.get(dir)?;
         match self.objects[dir].links.get(name) {
             Some(target) if self.is_here(*target) => Ok(self.objects[*target].handle),
-            None if self.child(dir, name).is_some() || self.find(dir, name).is_some() => Err(EINVAL),
+            None if self.named(self.objects[dir].handle, name).is_ok() => Err(EINVAL),
             _ => Err(Error::NotFound),
         }
     }

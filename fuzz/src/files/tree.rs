@@ -87,7 +87,9 @@ fn register(here: Here<'_>, parent: KobjectHandle, op: Op) {
         (state.decision, state.made) = (op.c.rotate_right(2), state.made + 1);
         let name = name(op.b);
         let expected = registering(&state.model, parent, name, ty, state.decision);
-        (name, state.made, if is_foreign { Err(ENODEV) } else { expected })
+        // What is wrong with the name is told first.
+        let is_named = Name::new(name).is_ok();
+        (name, state.made, if is_foreign && is_named { Err(ENODEV) } else { expected })
     };
     let part = Part { number, side: Arc::clone(here.side) };
     let (mut shared, exclusive) = (here.defs.shared, here.defs.exclusive);
