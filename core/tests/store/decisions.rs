@@ -1,8 +1,8 @@
 //! What of a group is there for one object: decided by callbacks as it is registered or given the group, and again when they are
 //! asked again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use enodev::{
