@@ -4,13 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use enodev_handles::{Biased, LockError};
+use enodev_handles::{Biased, Domain, LockError, Strategy};
 use seccompiler::SeccompAction;
 
 use crate::child::{any_membarrier, errno, in_child, refuse};
 
 fn in_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+/// Has the process use the barrier, as its first domain does.
+fn settle() {
+    Domain::with_strategy(Strategy::Membarrier).unwrap();
 }
 
 /// Has a value, each time it is asked.
@@ -26,6 +31,7 @@ fn had_by(biased: &Biased<u64>) -> Result<u64, LockError> {
 #[test]
 fn who_has_a_value_reserved_keeps_it_where_the_barrier_is_refused() {
     let signal = in_child("biased::who_has_a_value_reserved_keeps_it_where_the_barrier_is_refused", || {
+        settle();
         let [own, free, shared] = [(); 3].map(|()| Biased::new(0));
         assert_eq!((had_by(&own), had_by(&shared)), (Ok(1), Ok(1)));
         assert_eq!(in_a_thread(|| had_by(&shared)), Ok(2));
@@ -52,6 +58,7 @@ fn who_has_a_value_reserved_keeps_it_where_the_barrier_is_refused() {
 #[test]
 fn an_owner_is_never_refused_the_barrier_for_others() {
     let signal = in_child("biased::an_owner_is_never_refused_the_barrier_for_others", || {
+        settle();
         const STEPS: u64 = 100_000;
         let (own, is_over) = (Biased::new(0), AtomicBool::new(false));
         assert_eq!(had_by(&own), Ok(1));
@@ -78,6 +85,7 @@ fn an_owner_is_never_refused_the_barrier_for_others() {
 #[test]
 fn where_one_is_refused_another_may_take_the_value_back() {
     let signal = in_child("biased::where_one_is_refused_another_may_take_the_value_back", || {
+        settle();
         let own = Biased::new(0);
         let (refused, second) = (Barrier::new(2), Barrier::new(2));
         let held = own.lock().unwrap();
