@@ -34,7 +34,11 @@ process_static! {
 /// A value that is used by one thread at a time, and mostly by the same.
 ///
 /// As long as one thread alone takes it, that costs no locked instruction. The first other thread to come pays a memory barrier; then
-/// it is a lock like others, whose waiters sleep and take part in the search for deadlocks.
+/// it is a lock like others, whose waiters sleep and take part in the search for deadlocks. It is neither fair nor poisoned by a panic.
+/// A guard stays on its thread; one that is forgotten keeps the value for ever.
+///
+/// The barrier is `membarrier(2)`, where a [`Domain`](crate::Domain) or a [`Gate`](crate::Gate) of the process that was built before
+/// the value has settled on that. Otherwise the one thread pays for fences.
 ///
 /// ```
 /// use enodev_handles::{Biased, LockError};
@@ -52,8 +56,8 @@ process_static! {
 // - `reserved` is `NOBODY`, then a thread's number, then `REVOKING`, then `SHARED`; only a revocation that fails goes back.
 // - `inside` is the number of a thread from before that looks whether it has the lock reserved until it has left. Only that one
 //   stores there.
-// - The value is used by the thread in `inside` while the reservation is its own, or was when it entered and `raw` has not been
-//   taken by another since; and by who holds `raw` while `reserved` is `SHARED`.
+// - Before it is `SHARED`, the value is used by nobody but the thread in `inside` that has found it reserved for itself since it stored
+//   there. After that it is used by who holds `raw`; that thread does, if it was inside.
 pub struct Biased<T> {
     reserved: AtomicU32,
     inside: AtomicU32,
@@ -69,7 +73,8 @@ pub enum LockError {
     /// The caller has it, or whoever has it waits for the caller.
     #[error("the caller would wait for itself")]
     Deadlock,
-    /// Another thread has it reserved, and the system refuses the memory barrier that it takes to change that.
+    /// Another thread has it reserved, and the system refuses the memory barrier that it takes to change that: by a filter that was
+    /// installed after the value was made. That thread goes on as before.
     #[error("the system refuses the memory barrier")]
     Barrier,
 }
@@ -78,9 +83,9 @@ pub enum LockError {
 unsafe impl<T: Send> Sync for Biased<T> {}
 
 impl<T> Biased<T> {
-    /// Wraps a value.
+    /// Wraps a value. Makes no system call.
     pub fn new(value: T) -> Self {
-        Self::with_fences(Fences::auto(), value)
+        Self::with_fences(Fences::known(), value)
     }
 
     /// As [`new`](Self::new), with fences that both sides know.
@@ -141,10 +146,6 @@ impl<T> Biased<T> {
         loop {
             // Each time anew: a thread at its end gives its record back as it leaves, and its number with it.
             let me = records::current().number();
-            // Relaxed: the caller's own store, if it is its number.
-            if self.inside.load(Ordering::Relaxed) == me {
-                return Err(LockError::Deadlock);
-            }
             if !self.reserve(me) && self.revoke(me).map_err(|_| refused(LockError::Barrier))? {
                 break;
             }
@@ -153,6 +154,7 @@ impl<T> Biased<T> {
                 return answer;
             }
         }
+        // The holder may be the caller, made so where it was inside.
         self.raw.lock().map_err(|Deadlock| LockError::Deadlock)?;
         // INVARIANT: the ordinary lock has just been taken, and nothing else counts.
         Ok(BiasedGuard { lock: self, me: 0, kind: PhantomData })

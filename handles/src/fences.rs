@@ -1,6 +1,6 @@
 //! The one module that fences.
 //!
-//! Two races of the store-then-load kind decide whether a drain is right (see `records` and `drain`):
+//! Two races of the store-then-load kind decide whether a drain is right (see `records` and `drain`; those of `biased` are like them):
 //!
 //! - *enter against mark*: a reader stores its cell, then loads the version; a remover stores the version, then
 //!   loads the cells. One of the two must see the other's store.
@@ -17,7 +17,7 @@
 #![cfg_attr(not(any(loom, shuttle)), expect(unsafe_code, reason = "membarrier(2) is a system call without a wrapper"))]
 
 use crate::error::{DomainError, RemoveError};
-use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, compiler_fence, fence};
 use crate::sync::{Mutex, process_static};
 
 /// How a removal learns who is inside. Settled when a [`Domain`](crate::Domain), or a [`Gate`](crate::Gate), is built.
@@ -45,29 +45,25 @@ impl Fences {
     pub(crate) fn settle(strategy: Strategy) -> Result<Self, DomainError> {
         match strategy {
             Strategy::Fence => Ok(Self::Symmetric),
-            Strategy::Membarrier if membarrier::register() => Ok(Self::Asymmetric),
-            Strategy::Membarrier => Err(DomainError::Membarrier),
-            Strategy::Auto if membarrier::register() => Ok(Self::Asymmetric),
-            Strategy::Auto => Ok(Self::Symmetric),
+            Strategy::Membarrier => Self::settle_asymmetric().ok_or(DomainError::Membarrier),
+            Strategy::Auto => Ok(Self::settle_asymmetric().unwrap_or(Self::Symmetric)),
         }
     }
 
-    /// [`Strategy::Auto`], settled once for the process: for what is made too often to ask the system each time.
-    pub(crate) fn auto() -> Self {
-        // Relaxed: the answer is all there is, and any two threads get the same.
-        match SETTLED.load(Ordering::Relaxed) {
-            ASYMMETRIC => Self::Asymmetric,
-            SYMMETRIC => Self::Symmetric,
-            _ => Self::settle_auto(),
-        }
+    /// What some domain or gate of the process has settled on before: for what is made too often to ask the system each time, and is
+    /// not to make a call that nobody has chosen.
+    pub(crate) fn known() -> Self {
+        // Acquire: pairs with the Release of `settle_asymmetric`: the process is registered.
+        if REGISTERED.load(Ordering::Acquire) { Self::Asymmetric } else { Self::Symmetric }
     }
 
-    #[cold]
-    fn settle_auto() -> Self {
-        let fences = Self::settle(Strategy::Auto).unwrap_or(Self::Symmetric);
-        // Relaxed: as above.
-        SETTLED.store(if fences == Self::Asymmetric { ASYMMETRIC } else { SYMMETRIC }, Ordering::Relaxed);
-        fences
+    fn settle_asymmetric() -> Option<Self> {
+        if !membarrier::register() {
+            return None;
+        }
+        // Release: pairs with the Acquire of `known`.
+        REGISTERED.store(true, Ordering::Release);
+        Some(Self::Asymmetric)
     }
 
     /// The reader's side.
@@ -92,12 +88,9 @@ impl Fences {
     }
 }
 
-const ASYMMETRIC: usize = 1;
-const SYMMETRIC: usize = 2;
-
 process_static! {
-    /// What `auto` has found; 0 before it was asked.
-    static SETTLED: AtomicUsize = AtomicUsize::new(0);
+    /// Whether the process has registered for the barrier.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
     /// Held by whoever issues a barrier.
     static ISSUING: Mutex<()> = Mutex::new(());
     static BEGUN: AtomicUsize = AtomicUsize::new(0);

@@ -38,7 +38,8 @@
 //! - Other ways out: [`Leaving`] removes several objects together, in steps, with a deadline, as a future, or from inside. Who is in
 //!   the way is told ([`Blocker`]), and who rests inside ([`Arena::sleep`]) is woken.
 //! - A [`Gate`] is the same drain for one value outside any arena.
-//! - An [`Exclusion`] is a lock that takes part in the search for deadlocks.
+//! - An [`Exclusion`] is a lock that takes part in the search for deadlocks. A [`Biased`] one costs its first thread next to nothing, until
+//!   another comes.
 //! - Columns hold further data of objects, by handle: a [`Column`] plain data, a [`OnceColumn`] what is set once, a [`PayloadColumn`]
 //!   further payloads; [`join`] goes over several.
 //!
@@ -67,6 +68,8 @@
 //! | [`Arena::given_up`] | nobody | none | none | |
 //! | [`Arena::sleep`] | the object's removal, its own condition, the deadline | the condition, under a lock | none | |
 //! | [`Gate::close`] | those inside; another closer | none | [`CloseError`], but `TimedOut` | `Inside`: nothing has changed; else the gate is shut, with its value or without |
+//! | [`Exclusion::lock`], [`Lock::acquire`] | who holds it | none | [`Deadlock`] | nothing has changed |
+//! | [`Biased::lock`] | who has the value | none | [`LockError`] | nothing has changed |
 //! | [`Column::set`], [`OnceColumn::set`] | nobody | none | [`SetError`] | nothing has changed |
 //! | [`PayloadColumn::insert`] | nobody | as the drop of an `Active` | [`InsertError`], with the value | nothing has changed |
 //! | the drop of a [`PayloadColumn`] | removals that are dropping its values | drops of its values | none | |
