@@ -153,10 +153,6 @@ impl<T> Biased<T> {
         loop {
             // Each time anew: a thread at its end gives its record back as it leaves, and its number with it.
             let me = records::current().number();
-            // Relaxed: the caller's own store, if it is its number.
-            if self.inside.load(Ordering::Relaxed) == me {
-                return Err(LockError::Deadlock);
-            }
             if !self.reserve(me) && self.revoke(me).map_err(|_| refused(LockError::Barrier))? {
                 break;
             }
@@ -165,6 +161,7 @@ impl<T> Biased<T> {
                 return answer;
             }
         }
+        // The holder may be the caller, made so where it was inside.
         self.raw.lock().map_err(|Deadlock| LockError::Deadlock)?;
         // INVARIANT: the ordinary lock has just been taken, and nothing else counts.
         Ok(BiasedGuard { lock: self, me: 0, kind: PhantomData })

@@ -57,6 +57,7 @@ impl Fences {
         if REGISTERED.load(Ordering::Acquire) { Self::Asymmetric } else { Self::Symmetric }
     }
 
+    /// The barrier, if the system has it.
     fn settle_asymmetric() -> Option<Self> {
         if !membarrier::register() {
             return None;

@@ -196,15 +196,20 @@ fn a_reservation_goes_on_with_its_number() {
     });
 }
 
-static WILL: LocalKey<Cell<Option<Will>>> = LocalKey::new(|| Cell::new(None));
+/// Run as it is dropped.
+struct Late(Option<Box<dyn FnOnce()>>);
 
-/// Comes to the value as it is dropped.
-struct Will(Value);
-
-impl Drop for Will {
+impl Drop for Late {
     fn drop(&mut self) {
-        count(&self.0, 1);
+        self.0.take().into_iter().for_each(|run| run());
     }
+}
+
+static WILL: LocalKey<Cell<Option<Late>>> = LocalKey::new(|| Cell::new(None));
+
+/// Starts a thread that runs `run` among its last destructors.
+fn at_the_end(run: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(|| WILL.with(|will| will.set(Some(Late(Some(Box::new(run)))))))
 }
 
 /// A thread at its end has a number only for as long as it is inside, and the number may be another's at the next step.
@@ -212,15 +217,41 @@ impl Drop for Will {
 fn who_comes_among_its_last_destructors_has_the_value_in_turn() {
     check(|| {
         let value = value();
-        let last = thread::spawn({
+        let last = at_the_end({
             let value = Arc::clone(&value);
-            move || {
-                WILL.with(|will| will.set(Some(Will(Arc::clone(&value)))));
-                count(&value, 1);
-            }
+            move || count(&value, 2)
         });
         count(&value, 1);
         last.join().unwrap();
         assert_eq!(value.lock().unwrap().count, 3);
+    });
+}
+
+/// Such a thread has a reservation that another may have a moment later, with the number; and is refused then what is the other's.
+#[test]
+#[cfg(shuttle)]
+fn a_number_that_was_given_back_is_not_taken_for_ones_own() {
+    check(|| {
+        stand_in(|| false);
+        let value = Arc::new(unfenced(Guarded::default()));
+        let had = Arc::new(Unmodelled::new(0));
+        let come = |times: usize| {
+            let (value, had) = (Arc::clone(&value), Arc::clone(&had));
+            move || {
+                for _ in 0..times {
+                    match value.lock() {
+                        Ok(mut value) => {
+                            value.count();
+                            had.fetch_add(1, Relaxed);
+                        }
+                        Err(error) => assert_eq!(error, LockError::Barrier),
+                    }
+                }
+            }
+        };
+        let threads = [at_the_end(come(4)), thread::spawn(come(2)), thread::spawn(come(2)), thread::spawn(come(2))];
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let mut value = Arc::try_unwrap(value).ok().unwrap();
+        assert_eq!(value.get_mut().count, had.load(Relaxed));
     });
 }
