@@ -50,8 +50,7 @@ impl File {
         shown.is_some_and(|shown| shown.since <= self.at.opened)
     }
 
-    /// The file for one who has it to himself: the same operations, without the lock that keeps two threads apart, which is a third
-    /// of a short read.
+    /// The file for one who has it to himself: the same operations, without the lock that keeps two threads apart.
     ///
     /// ```
     /// use enodev::{Access, DeviceType, Store};
