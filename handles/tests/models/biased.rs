@@ -252,22 +252,28 @@ fn a_number_that_was_given_back_is_not_taken_for_ones_own() {
         stand_in(|| false);
         let value = Arc::new(unfenced(Guarded::default()));
         let had = Arc::new(Unmodelled::new(0));
-        let come = |times: usize| {
+        let come = {
             let (value, had) = (Arc::clone(&value), Arc::clone(&had));
-            move || {
-                for _ in 0..times {
-                    match value.lock() {
-                        Ok(mut value) => {
-                            value.count();
-                            had.fetch_add(1, Relaxed);
-                        }
-                        Err(error) => assert_eq!(error, LockError::Barrier),
-                    }
+            move || match value.lock() {
+                Ok(mut value) => {
+                    value.count();
+                    had.fetch_add(1, Relaxed);
                 }
+                Err(error) => assert_eq!(error, LockError::Barrier),
             }
         };
-        let threads = [at_the_end(come(4)), thread::spawn(come(2)), thread::spawn(come(2)), thread::spawn(come(2))];
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let last = at_the_end({
+            let come = come.clone();
+            move || (0..6).for_each(|_| come())
+        });
+        let others: Vec<_> = (0..6)
+            .map(|_| {
+                come();
+                thread::spawn(come.clone())
+            })
+            .collect();
+        others.into_iter().chain([last]).for_each(|thread| thread.join().unwrap());
+        drop(come);
         let mut value = Arc::try_unwrap(value).ok().unwrap();
         assert_eq!(value.get_mut().count, had.load(Relaxed));
     });
