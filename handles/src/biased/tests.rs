@@ -144,3 +144,19 @@ fn who_has_left_holds_no_lock() {
     let different = numbers.iter().collect::<HashSet<_>>().len();
     assert!(different < numbers.len() / 2, "{different} numbers of {} threads", numbers.len());
 }
+
+/// One that leaves while its reservation is being taken back, and is not made the holder of anything, holds no lock either.
+#[test]
+fn who_leaves_during_a_revocation_holds_no_lock() {
+    const THREADS: usize = 100;
+    let come = || {
+        let biased = Biased::new(());
+        let held = biased.lock().unwrap();
+        biased.reserved.store(REVOKING, Ordering::SeqCst);
+        drop(held);
+        assert_eq!((biased.inside(), biased.raw.is_locked()), (0, false));
+        records::own_number()
+    };
+    let numbers: HashSet<_> = (0..THREADS).map(|_| thread::spawn(come).join().unwrap()).collect();
+    assert!(numbers.len() < THREADS / 2, "{} numbers of {THREADS} threads", numbers.len());
+}

@@ -43,6 +43,11 @@ fn count(value: &Value, times: usize) {
     (0..times).for_each(|_| value.lock().unwrap().count());
 }
 
+/// Has the calling thread take a record, which orders it after others that have come and gone.
+fn take_a_number() {
+    drop(Biased::new(()).lock().unwrap());
+}
+
 /// Has threads count so many times each, the first one before the others begin, too.
 fn count_in(before: usize, times: &[usize]) {
     let value = value();
@@ -75,6 +80,15 @@ fn a_reservation_is_taken_back_in_any_step_of_its_owners() {
 #[test]
 fn two_that_take_a_reservation_back_have_the_value_in_turn() {
     check(|| count_in(1, &[1, 1, 1]));
+}
+
+/// Whoever finds that another has taken the reservation back comes after its owner, though he has met neither.
+#[test]
+fn who_finds_a_value_shared_sees_what_its_owner_did() {
+    check(|| {
+        take_a_number();
+        count_in(0, &[1, 1, 1]);
+    });
 }
 
 /// More of all.
@@ -207,9 +221,12 @@ impl Drop for Late {
 
 static WILL: LocalKey<Cell<Option<Late>>> = LocalKey::new(|| Cell::new(None));
 
-/// Starts a thread that runs `run` among its last destructors.
+/// Starts a thread that runs `run` among its last destructors, after the one for its record.
 fn at_the_end(run: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
-    thread::spawn(|| WILL.with(|will| will.set(Some(Late(Some(Box::new(run)))))))
+    thread::spawn(|| {
+        WILL.with(|will| will.set(Some(Late(Some(Box::new(run))))));
+        take_a_number();
+    })
 }
 
 /// A thread at its end has a number only for as long as it is inside, and the number may be another's at the next step.
@@ -235,22 +252,28 @@ fn a_number_that_was_given_back_is_not_taken_for_ones_own() {
         stand_in(|| false);
         let value = Arc::new(unfenced(Guarded::default()));
         let had = Arc::new(Unmodelled::new(0));
-        let come = |times: usize| {
+        let come = {
             let (value, had) = (Arc::clone(&value), Arc::clone(&had));
-            move || {
-                for _ in 0..times {
-                    match value.lock() {
-                        Ok(mut value) => {
-                            value.count();
-                            had.fetch_add(1, Relaxed);
-                        }
-                        Err(error) => assert_eq!(error, LockError::Barrier),
-                    }
+            move || match value.lock() {
+                Ok(mut value) => {
+                    value.count();
+                    had.fetch_add(1, Relaxed);
                 }
+                Err(error) => assert_eq!(error, LockError::Barrier),
             }
         };
-        let threads = [at_the_end(come(4)), thread::spawn(come(2)), thread::spawn(come(2)), thread::spawn(come(2))];
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let last = at_the_end({
+            let come = come.clone();
+            move || (0..6).for_each(|_| come())
+        });
+        let others: Vec<_> = (0..6)
+            .map(|_| {
+                come();
+                thread::spawn(come.clone())
+            })
+            .collect();
+        others.into_iter().chain([last]).for_each(|thread| thread.join().unwrap());
+        drop(come);
         let mut value = Arc::try_unwrap(value).ok().unwrap();
         assert_eq!(value.get_mut().count, had.load(Relaxed));
     });
