@@ -35,12 +35,12 @@ impl Store {
     pub fn add_group(&self, object: impl AsKobject, group: GroupHandle) -> Result {
         let object = object.kobject();
         let decision = self.decide(object, group, Self::may_add)?;
-        let code = self.groups.enter(group)?;
+        let code = self.inner.groups.enter(group)?;
         // Entered, so that the object does not leave while it gets the group; it is not waited for.
-        let body = self.tree.nodes.enter(object)?;
-        let _topology = self.tree.topology.lock();
-        let pin = self.tree.domain.pin();
-        let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+        let body = self.inner.nodes.enter(object)?;
+        let _topology = self.inner.topology.lock();
+        let pin = self.inner.domain.pin();
+        let (node, meta) = (self.inner.nodes.get(&pin, object)?, self.inner.groups.get(&pin, group)?);
         self.may_add(node, group, meta)?;
         match &meta.name {
             Some(name) => self.check_free(node, name)?,
@@ -70,10 +70,10 @@ impl Store {
     pub fn remove_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Removal> {
         let object = object.kobject();
         let (revoked, is_ours) = {
-            let body = self.tree.nodes.enter(object)?;
-            let _topology = self.tree.topology.lock();
-            let pin = self.tree.domain.pin();
-            let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+            let body = self.inner.nodes.enter(object)?;
+            let _topology = self.inner.topology.lock();
+            let pin = self.inner.domain.pin();
+            let (node, meta) = (self.inner.nodes.get(&pin, object)?, self.inner.groups.get(&pin, group)?);
             let attrs: Vec<_> = meta.attrs.values().copied().collect();
             let mut labels = self.labels(&pin, &attrs)?;
             // Callbacks that decide about the group are its callbacks too.
@@ -90,12 +90,12 @@ impl Store {
             (Revoked { object, attrs, labels, group: since.map(|since| (group, since)) }, is_ours)
         };
         if is_ours {
-            return self.tree.revoke(revoked);
+            return self.inner.revoke(revoked);
         }
-        if self.tree.is_inside(&revoked) {
+        if self.inner.is_inside(&revoked) {
             return Err(Error::Leaving);
         }
-        let is_ours = self.tree.join_revoked(&revoked)?;
+        let is_ours = self.inner.join_revoked(&revoked)?;
         if is_ours { Ok(Removal::Done(revoked.attrs.len())) } else { Err(Error::NotFound) }
     }
 
@@ -114,11 +114,11 @@ impl Store {
         let object = object.kobject();
         let decision = self.decide(object, group, Self::may_update)?;
         let revoked = {
-            let code = self.groups.enter(group)?;
-            let body = self.tree.nodes.enter(object)?;
-            let _topology = self.tree.topology.lock();
-            let pin = self.tree.domain.pin();
-            let (node, meta) = (self.tree.nodes.get(&pin, object)?, self.groups.get(&pin, group)?);
+            let code = self.inner.groups.enter(group)?;
+            let body = self.inner.nodes.enter(object)?;
+            let _topology = self.inner.topology.lock();
+            let pin = self.inner.domain.pin();
+            let (node, meta) = (self.inner.nodes.get(&pin, object)?, self.inner.groups.get(&pin, group)?);
             self.may_update(node, group, meta)?;
             self.note_hidden(&code, &decision);
             let all = self.of_group(&pin, node, group, meta);
@@ -130,7 +130,7 @@ impl Store {
             body.state.set_changed();
             Revoked { object, attrs, labels: self.labels(&pin, &hidden)?, group: None }
         };
-        self.tree.revoke(revoked)
+        self.inner.revoke(revoked)
     }
 
     /// Gives an object an attribute that was defined alone. As [`add_group`](Self::add_group).
@@ -161,8 +161,8 @@ impl Store {
     pub fn hide_attribute(&self, object: impl AsKobject, attr: AttrHandle) -> Result<Removal> {
         let object = object.kobject();
         self.set_hidden(object, attr, true)?;
-        let labels = self.labels(&self.tree.domain.pin(), &[attr])?;
-        self.tree.revoke(Revoked { object, attrs: vec![attr], labels, group: None })
+        let labels = self.labels(&self.inner.domain.pin(), &[attr])?;
+        self.inner.revoke(Revoked { object, attrs: vec![attr], labels, group: None })
     }
 
     /// Takes back what [`hide_attribute`](Self::hide_attribute) did: the attribute is shown again, unless the callbacks of its group hide
@@ -182,9 +182,10 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn groups(&self, object: impl AsKobject) -> Result<Vec<GroupHandle>> {
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object.kobject())?;
-        let mut groups = node.ty.map_or(Ok(Vec::new()), |ty| self.types.get(&pin, ty).map(|ty| ty.groups.clone()))?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object.kobject())?;
+        let mut groups =
+            node.ty.map_or(Ok(Vec::new()), |ty| self.inner.types.get(&pin, ty).map(|ty| ty.groups.clone()))?;
         if let Some(more) = node.more() {
             groups.extend(more.presence.read().added());
         }
@@ -192,15 +193,15 @@ impl Store {
     }
 
     fn set_hidden(&self, object: KobjectHandle, attr: AttrHandle, is_hidden: bool) -> Result {
-        let body = self.tree.nodes.enter(object)?;
-        let _topology = self.tree.topology.lock();
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object)?;
+        let body = self.inner.nodes.enter(object)?;
+        let _topology = self.inner.topology.lock();
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object)?;
         let meta = self.attr_meta(&pin, attr)?;
-        let group = self.groups.get(&pin, meta.group)?;
+        let group = self.inner.groups.get(&pin, meta.group)?;
         self.may_update(node, meta.group, group)?;
         if is_hidden {
-            self.attrs.enter(attr)?.plain.iter().for_each(|plain| plain.hide());
+            self.inner.attrs.enter(attr)?.plain.iter().for_each(|plain| plain.hide());
         }
         node.more_or_new().presence.write().hide(attr, is_hidden);
         body.state.set_changed();
@@ -212,7 +213,7 @@ impl Store {
         if Some(meta.ty) == node.ty || node.more().is_some_and(|more| more.presence.read().leaving(group).is_some()) {
             return Err(Error::Exists);
         }
-        if meta.ty == self.untyped { Ok(()) } else { Err(Error::WrongType) }
+        if meta.ty == self.inner.untyped { Ok(()) } else { Err(Error::WrongType) }
     }
 
     /// Whether the object has the group, and it is not leaving.
@@ -240,13 +241,13 @@ impl Store {
         group: GroupHandle,
         may: impl Fn(&Self, &Node, GroupHandle, &GroupMeta) -> Result,
     ) -> Result<Decision> {
-        let code = self.groups.enter(group)?;
+        let code = self.inner.groups.enter(group)?;
         let number = Self::number();
         let label = code.label;
-        let body = self.tree.nodes.enter_labelled(object, label)?;
+        let body = self.inner.nodes.enter_labelled(object, label)?;
         {
-            let pin = self.tree.domain.pin();
-            may(self, self.tree.nodes.get(&pin, object)?, group, self.groups.get(&pin, group)?)?;
+            let pin = self.inner.domain.pin();
+            may(self, self.inner.nodes.get(&pin, object)?, group, self.inner.groups.get(&pin, group)?)?;
         }
         if !code.code.fits(&body.payload) {
             return Err(Error::WrongType);
@@ -261,11 +262,11 @@ impl Store {
         drop((body, code));
         // Nobody waits for a payload's lock while inside anything.
         let mut guarded = self.lock_labelled(object, label)?;
-        let code = self.groups.enter(group)?;
+        let code = self.inner.groups.enter(group)?;
         {
             // While this waited, the group may have been taken away.
-            let pin = self.tree.domain.pin();
-            may(self, self.tree.nodes.get(&pin, object)?, group, self.groups.get(&pin, group)?)?;
+            let pin = self.inner.domain.pin();
+            may(self, self.inner.nodes.get(&pin, object)?, group, self.inner.groups.get(&pin, group)?)?;
         }
         self.ask(number, object, &code, PayloadRef::Exclusive(&mut guarded))
     }
@@ -292,7 +293,7 @@ impl Store {
         let is_shown = group.code.is_shown(Context { payload: payload.again(), store: self, object })?;
         let mut modes = Vec::with_capacity(group.attrs.len());
         for attr in group.attrs.iter().filter(|_| is_shown) {
-            let code = self.attrs.enter(*attr)?;
+            let code = self.inner.attrs.enter(*attr)?;
             let owner = Context { payload: payload.again(), store: self, object };
             modes.push((*attr, group.code.mode(owner, &*code.code)?));
         }
@@ -300,7 +301,7 @@ impl Store {
     }
 
     fn mode(&self, attr: AttrHandle) -> Result<enodev_attrs::Mode> {
-        Ok(self.attr_meta(&self.tree.domain.pin(), attr)?.mode)
+        Ok(self.attr_meta(&self.inner.domain.pin(), attr)?.mode)
     }
 
     /// The attributes of a group, as [`Presence`](crate::presence::Presence) wants to know them.
@@ -319,7 +320,7 @@ impl Store {
             !shown
         });
         for attr in hidden {
-            if let Ok(code) = self.attrs.enter(*attr) {
+            if let Ok(code) = self.inner.attrs.enter(*attr) {
                 code.plain.iter().for_each(|plain| plain.hide());
             }
         }
@@ -331,10 +332,10 @@ impl Store {
 
     /// The group of an attribute that was defined alone.
     fn alone(&self, attr: AttrHandle) -> Result<GroupHandle> {
-        let pin = self.tree.domain.pin();
+        let pin = self.inner.domain.pin();
         let group = self.attr_meta(&pin, attr)?.group;
-        let meta = self.groups.get(&pin, group)?;
-        let is_alone = meta.ty == self.untyped && meta.name.is_none() && meta.attrs.len() == 1;
+        let meta = self.inner.groups.get(&pin, group)?;
+        let is_alone = meta.ty == self.inner.untyped && meta.name.is_none() && meta.attrs.len() == 1;
         if is_alone { Ok(group) } else { Err(enodev_attrs::Errno::EINVAL.into()) }
     }
 }

@@ -22,7 +22,7 @@ impl Store {
     /// `ENODEV`; [`Error::WrongType`].
     #[inline]
     pub fn enter<U: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<Active<'_, U>> {
-        let active = self.tree.nodes.enter(object.kobject())?;
+        let active = self.inner.nodes.enter(object.kobject())?;
         active.try_map(|body| body.payload.shared()).map_err(|_| Error::WrongType)
     }
 
@@ -42,14 +42,14 @@ impl Store {
     /// Enters an exclusive payload, whatever its type.
     pub(crate) fn lock_labelled(&self, object: KobjectHandle, label: Label) -> Result<ActiveMut<'_, Guarded>> {
         let exclusive = || {
-            let body = self.tree.nodes.enter_labelled(object, label)?;
+            let body = self.inner.nodes.enter_labelled(object, label)?;
             body.try_map(|body| Some(&body.payload.locked()?.guarded)).map_err(|_| Error::WrongType)
         };
         let mut lock = match exclusive()?.try_lock() {
             Ok(payload) => return Ok(payload),
             Err(contended) => contended.lock(),
         };
-        if self.tree.nodes.is_inside(object) {
+        if self.inner.nodes.is_inside(object) {
             return Err(Error::Inside);
         }
         lock.acquire()?;
@@ -77,8 +77,8 @@ impl Store {
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
         let object = at.object;
-        let attr = self.attrs.enter(at.attr)?;
-        let body = self.tree.nodes.enter_labelled(object, attr.label)?;
+        let attr = self.inner.attrs.enter(at.attr)?;
+        let body = self.inner.nodes.enter_labelled(object, attr.label)?;
         let known = self.admit(&at, &attr, &body)?;
         let payload = match &body.payload {
             Payload::Shared(value) => PayloadRef::Shared(value),
@@ -101,9 +101,9 @@ impl Store {
         run: impl FnOnce(&dyn AnyAttribute, Context<'_, PayloadRef<'_>>) -> AttrResult<R>,
     ) -> AttrResult<R> {
         let mut guarded = self.lock_labelled(at.object, label)?;
-        let attr = self.attrs.enter(at.attr)?;
+        let attr = self.inner.attrs.enter(at.attr)?;
         // While this waited, the attribute may have been taken away.
-        let body = self.tree.nodes.enter(at.object)?;
+        let body = self.inner.nodes.enter(at.object)?;
         let known = self.admit(&at, &attr, &body)?;
         drop(body);
         at.latch(known);
@@ -127,8 +127,8 @@ impl Store {
 
     #[cold]
     fn admit_changed(&self, at: &Visited<'_>, attr: &AttrCode, is_own: bool) -> AttrResult {
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, at.object)?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, at.object)?;
         let of = Of { attr: at.attr, group: attr.group, is_own, mode: enodev_attrs::Mode::empty() };
         let shown = node.more().and_then(|more| more.presence.read().of(of));
         match shown {
@@ -141,13 +141,13 @@ impl Store {
     /// What to say of an attribute that an object of another type does not show.
     #[cold]
     fn not_shown(&self, attr: &AttrCode) -> Errno {
-        if attr.ty == self.untyped { Errno::ENODEV } else { Errno::EINVAL }
+        if attr.ty == self.inner.untyped { Errno::ENODEV } else { Errno::EINVAL }
     }
 
     /// Whether an attribute of an object can be entered.
     pub(crate) fn alive(&self, at: Visited<'_>) -> AttrResult {
-        let attr = self.attrs.enter(at.attr)?;
-        let body = self.tree.nodes.enter_labelled(at.object, attr.label)?;
+        let attr = self.inner.attrs.enter(at.attr)?;
+        let body = self.inner.nodes.enter_labelled(at.object, attr.label)?;
         self.admit(&at, &attr, &body).map(drop)
     }
 
@@ -159,8 +159,8 @@ impl Store {
         run: impl FnOnce() -> AttrResult,
     ) -> AttrResult {
         let at = Visited { object, attr, opened: None, seen: None };
-        let attr = self.attrs.enter(attr)?;
-        let body = self.tree.nodes.enter_labelled(object, attr.label)?;
+        let attr = self.inner.attrs.enter(attr)?;
+        let body = self.inner.nodes.enter_labelled(object, attr.label)?;
         self.admit(&at, &attr, &body)?;
         run()
     }

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::file::File;
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
 use crate::node::Node;
-use crate::store::{Store, Tree};
+use crate::store::{Inner, Store};
 
 /// What has become of an attribute that is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,7 +81,7 @@ fn call(wakers: Vec<Waker>) {
     }
 }
 
-impl Tree {
+impl Inner {
     /// Wakes those who wait for these attributes of an object.
     pub(crate) fn wake(&self, object: KobjectHandle, attrs: &[AttrHandle]) {
         let mut wakers = Vec::new();
@@ -129,15 +129,15 @@ impl Store {
     pub fn notify(&self, object: impl AsKobject, attr: AttrHandle) -> Result {
         let object = object.kobject();
         let wakers: Vec<_> = {
-            let body = self.tree.nodes.enter(object)?;
-            if !self.attrs.contains(attr) {
+            let body = self.inner.nodes.enter(object)?;
+            if !self.inner.attrs.contains(attr) {
                 return Err(Errno::ENODEV.into());
             }
             if !body.state.is_watched() {
                 return Ok(());
             }
-            let pin = self.tree.domain.pin();
-            let mut events = self.tree.nodes.get(&pin, object)?.more_or_new().events.lock();
+            let pin = self.inner.domain.pin();
+            let mut events = self.inner.nodes.get(&pin, object)?.more_or_new().events.lock();
             let on = events.attrs.entry(attr).or_default();
             // Under the lock, so that counts rise in the order in which they are noted.
             on.last = body.state.count();
@@ -149,8 +149,8 @@ impl Store {
 
     /// What there is for a file at this moment.
     fn event(&self, file: &File) -> Option<Event> {
-        let pin = self.tree.domain.pin();
-        let Ok(node) = self.tree.nodes.get(&pin, file.object()) else { return Some(Event::Gone) };
+        let pin = self.inner.domain.pin();
+        let Ok(node) = self.inner.nodes.get(&pin, file.object()) else { return Some(Event::Gone) };
         self.event_of(&pin, node, file, |seen| {
             node.more().is_some_and(|more| more.events.lock().has_changed(file.attribute(), seen))
         })
@@ -163,7 +163,7 @@ impl Store {
         file: &File,
         has_changed: impl FnOnce(u64) -> bool,
     ) -> Option<Event> {
-        if !self.tree.nodes.contains(file.object()) || !self.is_shown(pin, node, file) {
+        if !self.inner.nodes.contains(file.object()) || !self.is_shown(pin, node, file) {
             return Some(Event::Gone);
         }
         // A file that has read nothing has something to read.
@@ -174,8 +174,8 @@ impl Store {
     fn expect(&self, file: &File, waker: Waker) -> Result<u64, Event> {
         // Declared before the pin and the lock: where it is not needed it is dropped after both.
         let mut waker = Some(waker);
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, file.object()).map_err(|_| Event::Gone)?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, file.object()).map_err(|_| Event::Gone)?;
         let mut events = node.more_or_new().events.lock();
         match self.event_of(&pin, node, file, |seen| events.has_changed(file.attribute(), seen)) {
             Some(event) => Err(event),
@@ -186,8 +186,8 @@ impl Store {
     /// Takes a waiter away, if it is still there.
     fn forget(&self, file: &File, number: u64) {
         let found = {
-            let pin = self.tree.domain.pin();
-            let more = self.tree.nodes.get_leaving(&pin, file.object()).ok().and_then(|node| node.more());
+            let pin = self.inner.domain.pin();
+            let more = self.inner.nodes.get_leaving(&pin, file.object()).ok().and_then(|node| node.more());
             more.and_then(|more| more.events.lock().attrs.get_mut(&file.attribute())?.waiters.remove(&number))
         };
         drop(found);

@@ -245,8 +245,8 @@ impl Store {
     ///
     /// `ENODEV`; [`Error::NotFound`](crate::Error::NotFound).
     pub fn attribute(&self, object: impl AsKobject, name: &str) -> Result<AttrHandle> {
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object.kobject())?;
         Ok(self.find(&pin, node, name)?.0)
     }
 
@@ -258,16 +258,16 @@ impl Store {
     /// not allow the access, also for root; `EINVAL` where the access is empty.
     pub fn open(&self, object: impl AsKobject, name: &str, access: Access) -> Result<File> {
         let object = object.kobject();
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object)?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object)?;
         // Before the look at what is shown: what is taken away and shown again after it gives a new time.
         let opened = node.more().map_or(0, |more| more.presence.read().now());
         let (attr, shown) = self.find(&pin, node, name)?;
         let meta = self.attr_meta(&pin, attr)?;
         let state = OpenFile::new(shown.mode, access, meta.has_read, meta.has_write)?;
-        let state = state.with_strategy(self.tree.domain.strategy());
+        let state = state.with_strategy(self.inner.domain.strategy());
         if access.contains(Access::READ) {
-            self.tree.nodes.enter(object)?.state.set_watched();
+            self.inner.nodes.enter(object)?.state.set_watched();
         }
         let opened = opened.max(shown.since);
         Ok(File { at: Opened { object, attr, opened, is_binary: meta.is_binary, size: meta.size }, state })

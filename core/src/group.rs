@@ -100,7 +100,7 @@ impl Store {
     /// [`Error::Define`] for the first attribute that cannot be as it was described; [`Error::Exists`] where two attributes, or an
     /// attribute and a group, would stand under one name; [`Error::Full`]. Nothing has been defined then.
     pub fn define<O: Sharing>(&self, ty: DeviceType<O>) -> Result<Type<O>> {
-        let slot = self.types.reserve()?;
+        let slot = self.inner.types.reserve()?;
         let handle = slot.handle();
         let mut draft = Draft::new(self);
         let mut meta = TypeMeta {
@@ -146,7 +146,7 @@ impl Store {
     pub fn define_group<O: Lending>(&self, group: Group<O>) -> Result<GroupHandle> {
         let parts = group.into_parts().map_err(twice)?;
         let mut draft = Draft::new(self);
-        let (group, _) = draft.define(parts, self.untyped, Vec::new())?;
+        let (group, _) = draft.define(parts, self.inner.untyped, Vec::new())?;
         draft.keep();
         Ok(group)
     }
@@ -161,7 +161,7 @@ impl Store {
         attribute: std::result::Result<Attribute<O>, DefineError>,
     ) -> Result<AttrHandle> {
         let group = self.define_group(Group::new().attribute(attribute))?;
-        let code = self.groups.enter(group)?;
+        let code = self.inner.groups.enter(group)?;
         code.attrs.first().copied().ok_or(Error::NotFound)
     }
 
@@ -171,7 +171,7 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn panics(&self, attr: AttrHandle) -> Result<u64> {
-        Ok(self.attrs.enter(attr)?.code.panics())
+        Ok(self.inner.attrs.enter(attr)?.code.panics())
     }
 
     /// The name of a group; `None` if its attributes stand beside the object's own.
@@ -180,12 +180,12 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn group_name(&self, group: GroupHandle) -> Result<Option<Name>> {
-        Ok(self.groups.get(&self.tree.domain.pin(), group)?.name.clone())
+        Ok(self.inner.groups.get(&self.inner.domain.pin(), group)?.name.clone())
     }
 
     /// An attribute as it was defined.
     pub(crate) fn attr_meta<'a>(&'a self, pin: &'a Pin<'_>, attr: AttrHandle) -> Result<&'a AttrMeta> {
-        Ok(self.attrs.get(pin, attr)?)
+        Ok(self.inner.attrs.get(pin, attr)?)
     }
 }
 
@@ -215,7 +215,7 @@ impl<'a> Draft<'a> {
         ty: TypeHandle,
         mut plain: Vec<(usize, Arc<dyn AnyPlain>)>,
     ) -> Result<(GroupHandle, BTreeMap<Name, AttrHandle>)> {
-        let slot = self.store.groups.reserve()?;
+        let slot = self.store.inner.groups.reserve()?;
         let (group, mut attrs, mut order) = (slot.handle(), BTreeMap::new(), Vec::new());
         for (at, attribute) in parts.attributes.into_iter().enumerate() {
             let label = match &parts.name {
@@ -225,9 +225,9 @@ impl<'a> Draft<'a> {
             let meta = AttrMeta::of(&attribute, group, label);
             let name = meta.name.clone();
             let plain = plain.iter().position(|(place, _)| *place == at).map(|found| plain.swap_remove(found).1);
-            plain.iter().for_each(|plain| plain.settle(&self.store.tree.nodes));
+            plain.iter().for_each(|plain| plain.settle(&self.store.inner.nodes));
             let code = AttrCode { ty, group, label, locks: O::LOCKS, code: Box::new(attribute), plain };
-            let attr = self.store.attrs.insert(meta, code)?;
+            let attr = self.store.inner.attrs.insert(meta, code)?;
             self.attrs.push(attr);
             attrs.insert(name, attr);
             order.push(attr);
@@ -249,10 +249,10 @@ impl Drop for Draft<'_> {
     fn drop(&mut self) {
         // Nobody knows them, so nobody is inside. Where the system refuses the barrier, they stay and cost memory alone.
         for group in self.groups.drain(..) {
-            drop(self.store.groups.remove(group));
+            drop(self.store.inner.groups.remove(group));
         }
         for attr in self.attrs.drain(..) {
-            drop(self.store.attrs.remove(attr));
+            drop(self.store.inner.attrs.remove(attr));
         }
     }
 }

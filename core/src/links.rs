@@ -19,10 +19,10 @@ impl Store {
     pub fn link(&self, object: impl AsKobject, name: &str, target: impl AsKobject) -> Result {
         let (object, target) = (object.kobject(), target.kobject());
         let name = Name::new(name)?;
-        let _topology = self.tree.topology.lock();
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object)?;
-        let aim = self.tree.nodes.get(&pin, target)?;
+        let _topology = self.inner.topology.lock();
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object)?;
+        let aim = self.inner.nodes.get(&pin, target)?;
         self.check_free(node, &name)?;
         // Held until the entry is there too: who finds the link here finds it there.
         let mut links = aim.more_or_new().links_here.lock();
@@ -38,13 +38,13 @@ impl Store {
     /// `ENODEV`: the directory has left. [`Error::NotFound`]: there is no link of that name.
     pub fn unlink(&self, object: impl AsKobject, name: &str) -> Result {
         let object = object.kobject();
-        let _topology = self.tree.topology.lock();
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object)?;
+        let _topology = self.inner.topology.lock();
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object)?;
         let Some(Child::Link(target)) = node.child(name) else {
             return Err(Error::NotFound);
         };
-        let aim = self.tree.nodes.get_leaving(&pin, target).ok();
+        let aim = self.inner.nodes.get_leaving(&pin, target).ok();
         let mut links = aim.and_then(|aim| aim.more()).map(|more| more.links_here.lock());
         let removed = node.remove(name, Child::Link(target));
         if let (Some(links), Some(name)) = (&mut links, removed) {
@@ -77,10 +77,10 @@ impl Store {
     /// child, an attribute or the directory of a group.
     pub fn readlink(&self, object: impl AsKobject, name: &str) -> Result<KobjectHandle> {
         let object = object.kobject();
-        let pin = self.tree.domain.pin();
-        match self.tree.nodes.get(&pin, object)?.child(name) {
-            Some(Child::Link(target)) if self.tree.nodes.contains(target) => Ok(target),
-            Some(Child::Object(child)) if self.tree.nodes.contains(child) => Err(Errno::EINVAL.into()),
+        let pin = self.inner.domain.pin();
+        match self.inner.nodes.get(&pin, object)?.child(name) {
+            Some(Child::Link(target)) if self.inner.nodes.contains(target) => Ok(target),
+            Some(Child::Object(child)) if self.inner.nodes.contains(child) => Err(Errno::EINVAL.into()),
             None if self.entry(object, name).is_ok() => Err(Errno::EINVAL.into()),
             _ => Err(Error::NotFound),
         }
@@ -92,12 +92,12 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn links_to(&self, object: impl AsKobject) -> Result<Vec<(KobjectHandle, Name)>> {
-        let pin = self.tree.domain.pin();
-        let Some(more) = self.tree.nodes.get(&pin, object.kobject())?.more() else {
+        let pin = self.inner.domain.pin();
+        let Some(more) = self.inner.nodes.get(&pin, object.kobject())?.more() else {
             return Ok(Vec::new());
         };
         let mut links: Vec<_> = more.links_here.lock().iter().cloned().collect();
-        links.retain(|(dir, _)| self.tree.nodes.contains(*dir));
+        links.retain(|(dir, _)| self.inner.nodes.contains(*dir));
         links.sort_unstable();
         Ok(links)
     }

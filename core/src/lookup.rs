@@ -56,7 +56,7 @@ impl Store {
     /// [`Error::NotFound`]; `ENOTDIR` where the path goes through, or ends at, an attribute; `EISDIR` where it goes into the directory of a
     /// group, which is no object's.
     pub fn lookup(&self, path: &str) -> Result<KobjectHandle> {
-        self.tree.settled(|pin| {
+        self.inner.settled(|pin| {
             let mut names = path.split('/').filter(|name| !matches!(*name, "" | "."));
             names.try_fold(self.root(), |object, name| self.step(pin, object, name))
         })
@@ -64,12 +64,12 @@ impl Store {
 
     fn step(&self, pin: &Pin<'_>, object: KobjectHandle, name: &str) -> Result<KobjectHandle> {
         // A directory that is leaving has no entries for newcomers, as one that has left.
-        let node = self.tree.nodes.get(pin, object).map_err(|_| Error::NotFound)?;
+        let node = self.inner.nodes.get(pin, object).map_err(|_| Error::NotFound)?;
         if name == ".." {
             return Ok(node.parent_of(object));
         }
         match node.child(name) {
-            Some(Child::Object(found) | Child::Link(found)) if self.tree.nodes.contains(found) => Ok(found),
+            Some(Child::Object(found) | Child::Link(found)) if self.inner.nodes.contains(found) => Ok(found),
             Some(_) => Err(Error::NotFound),
             None if self.find(pin, node, name).is_ok() => Err(Errno::ENOTDIR.into()),
             None if self.find_dir(pin, node, name).is_some() => Err(Errno::EISDIR.into()),
@@ -83,8 +83,8 @@ impl Store {
     ///
     /// `ENODEV` for an object that has left; [`Error::WrongType`] for one that is no device.
     pub fn device(&self, object: KobjectHandle) -> Result<DeviceHandle> {
-        let pin = self.tree.domain.pin();
-        if self.tree.nodes.get(&pin, object)?.is_device { Ok(device(object)) } else { Err(Error::WrongType) }
+        let pin = self.inner.domain.pin();
+        if self.inner.nodes.get(&pin, object)?.is_device { Ok(device(object)) } else { Err(Error::WrongType) }
     }
 
     /// What the directory of an object holds: children, links and attributes, by name.
@@ -93,8 +93,8 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn list(&self, object: impl AsKobject) -> Result<Vec<Entry>> {
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object.kobject())?;
         // Both at once, so that nothing is met twice, or half changed.
         let more = node.more().map(|more| (more.entries.read(), more.presence.read()));
         let mut list = self.attributes(&pin, node, more.as_ref().map(|(_, presence)| &**presence));
@@ -103,7 +103,7 @@ impl Store {
                 Child::Object(object) => (object, EntryKind::Object(object)),
                 Child::Link(target) => (target, EntryKind::Link(target)),
             };
-            if self.tree.nodes.contains(handle) {
+            if self.inner.nodes.contains(handle) {
                 list.push(Entry { name: name.clone(), kind });
             }
         }
@@ -118,9 +118,9 @@ impl Store {
     ///
     /// `ENODEV`; [`Error::NotFound`] where the object does not show the group, or it has no directory.
     pub fn list_group(&self, object: impl AsKobject, group: GroupHandle) -> Result<Vec<Entry>> {
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object.kobject())?;
-        let meta = self.groups.get(&pin, group)?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object.kobject())?;
+        let meta = self.inner.groups.get(&pin, group)?;
         let presence = node.more().map(|more| more.presence.read());
         let presence = presence.as_deref();
         if meta.name.is_none() || !shows(node, presence, group, meta) {
@@ -144,11 +144,11 @@ impl Store {
     ///
     /// `ENODEV`; [`Error::NotFound`].
     pub fn entry(&self, object: impl AsKobject, name: &str) -> Result<Entry> {
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object.kobject())?;
         let kind = match node.child(name) {
-            Some(Child::Object(child)) if self.tree.nodes.contains(child) => EntryKind::Object(child),
-            Some(Child::Link(target)) if self.tree.nodes.contains(target) => EntryKind::Link(target),
+            Some(Child::Object(child)) if self.inner.nodes.contains(child) => EntryKind::Object(child),
+            Some(Child::Link(target)) if self.inner.nodes.contains(target) => EntryKind::Link(target),
             Some(_) => return Err(Error::NotFound),
             None => match self.find_dir(&pin, node, name) {
                 Some(entry) => return Ok(entry),
@@ -165,8 +165,8 @@ impl Store {
     ///
     /// `ENODEV`: the object or the attribute, also where the object does not show it.
     pub fn attribute_entry(&self, object: impl AsKobject, attr: AttrHandle) -> Result<Entry> {
-        let pin = self.tree.domain.pin();
-        let node = self.tree.nodes.get(&pin, object.kobject())?;
+        let pin = self.inner.domain.pin();
+        let node = self.inner.nodes.get(&pin, object.kobject())?;
         let (meta, shown) = self.shown(&pin, node, attr).ok_or(Errno::ENODEV)?;
         let kind = EntryKind::Attribute { handle: attr, mode: shown.mode, size: meta.size };
         Ok(Entry { name: meta.name.clone(), kind })
@@ -186,7 +186,7 @@ impl Store {
         let presence = presence.as_deref();
         let mut groups = own.into_iter().chain(presence.into_iter().flat_map(Presence::added));
         groups.find_map(|group| {
-            let entry = group_entry(node, presence, group, self.groups.get(pin, group).ok()?)?;
+            let entry = group_entry(node, presence, group, self.inner.groups.get(pin, group).ok()?)?;
             (*entry.name == *name).then_some(entry)
         })
     }
@@ -196,11 +196,11 @@ impl Store {
         let mut list = Vec::new();
         if let Some(ty) = self.type_of(pin, node) {
             list.extend(self.list_attrs(pin, node, presence, &ty.own));
-            let groups = ty.dirs.values().filter_map(|group| Some((*group, self.groups.get(pin, *group).ok()?)));
+            let groups = ty.dirs.values().filter_map(|group| Some((*group, self.inner.groups.get(pin, *group).ok()?)));
             list.extend(groups.filter_map(|(group, meta)| group_entry(node, presence, group, meta)));
         }
         for group in presence.into_iter().flat_map(Presence::added) {
-            match self.groups.get(pin, group) {
+            match self.inner.groups.get(pin, group) {
                 Ok(meta) if meta.name.is_some() => list.extend(group_entry(node, presence, group, meta)),
                 Ok(meta) => list.extend(self.list_attrs(pin, node, presence, &meta.attrs)),
                 Err(_) => {}
@@ -224,7 +224,7 @@ impl Store {
     }
 
     fn type_of<'a>(&'a self, pin: &'a Pin<'_>, node: &Node) -> Option<&'a TypeMeta> {
-        node.ty.and_then(|ty| self.types.get(pin, ty).ok())
+        node.ty.and_then(|ty| self.inner.types.get(pin, ty).ok())
     }
 
     /// How an object shows an attribute, if it does.
@@ -242,7 +242,7 @@ impl Store {
         attr: AttrHandle,
     ) -> Option<(&'a AttrMeta, Shown)> {
         let meta = self.attr_meta(pin, attr).ok()?;
-        let group = self.groups.get(pin, meta.group).ok()?;
+        let group = self.inner.groups.get(pin, meta.group).ok()?;
         let of = Of { attr, group: meta.group, is_own: Some(group.ty) == node.ty, mode: meta.mode };
         let as_defined = of.is_own.then_some(Shown { mode: meta.mode, since: 0 });
         let shown = presence.map_or(as_defined, |presence| presence.of(of));
@@ -264,7 +264,7 @@ impl Store {
     fn find_defined(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result<AttrHandle> {
         let ty = self.type_of(pin, node);
         let added = || node.more().map_or_else(Vec::new, |more| more.presence.read().added().collect()).into_iter();
-        let meta = |group| self.groups.get(pin, group).ok();
+        let meta = |group| self.inner.groups.get(pin, group).ok();
         let Some((dir, name)) = name.split_once('/') else {
             let own = ty.and_then(|ty| ty.own.get(name));
             let of_group = |meta: &GroupMeta| meta.name.is_none().then(|| meta.attrs.get(name).copied()).flatten();
@@ -277,7 +277,7 @@ impl Store {
 
     /// That nothing in the directory has the name, shown or not. The topology lock is held.
     pub(crate) fn check_free(&self, node: &Node, name: &str) -> Result {
-        let pin = self.tree.domain.pin();
+        let pin = self.inner.domain.pin();
         if node.child(name).is_some() || self.type_of(&pin, node).is_some_and(|ty| ty.has(name)) {
             return Err(Error::Exists);
         }
@@ -287,7 +287,7 @@ impl Store {
             Some(dir) => **dir == *name,
             None => meta.attrs.contains_key(name),
         };
-        let is_taken = presence.added().filter_map(|group| self.groups.get(&pin, group).ok()).any(has);
+        let is_taken = presence.added().filter_map(|group| self.inner.groups.get(&pin, group).ok()).any(has);
         if is_taken { Err(Error::Exists) } else { Ok(()) }
     }
 
@@ -298,12 +298,12 @@ impl Store {
     /// `ENODEV` once the object is leaving.
     pub fn path(&self, object: impl AsKobject) -> Result<String> {
         let object = object.kobject();
-        self.tree.settled(|pin| {
-            let mut place = self.tree.nodes.get(pin, object)?.place();
+        self.inner.settled(|pin| {
+            let mut place = self.inner.nodes.get(pin, object)?.place();
             let mut places = Vec::with_capacity(8);
             while place.name.is_some() {
                 // An ancestor may be leaving: then so is the object, and this is where it was.
-                let parent = self.tree.nodes.get_leaving(pin, place.parent)?;
+                let parent = self.inner.nodes.get_leaving(pin, place.parent)?;
                 places.push(mem::replace(&mut place, parent.place()));
             }
             Ok(join(&places))
@@ -316,9 +316,9 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn parent(&self, object: impl AsKobject) -> Result<KobjectHandle> {
-        let (pin, object) = (self.tree.domain.pin(), object.kobject());
+        let (pin, object) = (self.inner.domain.pin(), object.kobject());
         // One place, looked at once: there is nothing that it could be at odds with.
-        Ok(self.tree.nodes.get(&pin, object)?.parent_of(object))
+        Ok(self.inner.nodes.get(&pin, object)?.parent_of(object))
     }
 
     /// What the type of an object is called; `None` for a plain directory.
@@ -327,16 +327,16 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn type_name(&self, object: impl AsKobject) -> Result<Option<String>> {
-        let pin = self.tree.domain.pin();
-        let Some(ty) = self.tree.nodes.get(&pin, object.kobject())?.ty else {
+        let pin = self.inner.domain.pin();
+        let Some(ty) = self.inner.nodes.get(&pin, object.kobject())?.ty else {
             return Ok(None);
         };
-        Ok(Some(self.types.get(&pin, ty)?.name.clone()))
+        Ok(Some(self.inner.types.get(&pin, ty)?.name.clone()))
     }
 
     /// Whether the object is there: it has neither left nor begun to.
     pub fn contains(&self, object: impl AsKobject) -> bool {
-        self.tree.nodes.contains(object.kobject())
+        self.inner.nodes.contains(object.kobject())
     }
 }
 

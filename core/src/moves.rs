@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use enodev_handles::Pin;
 
-use crate::store::Tree;
+use crate::store::Inner;
 
 /// So often a look that a move has come in between of is begun anew, before it shuts moves out.
 const TRIES: usize = 8;
@@ -52,7 +52,7 @@ impl Moves {
     }
 }
 
-impl Tree {
+impl Inner {
     /// What `look` finds while nothing is being moved. It may run several times. The topology lock is not held.
     pub(crate) fn settled<R>(&self, look: impl Fn(&Pin<'_>) -> R) -> R {
         let pin = self.domain.pin();

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use crate::error::{Error, Result};
 use crate::revoke::Revoked;
-use crate::store::{Later, Tree};
+use crate::store::{Inner, Later};
 
 thread_local! {
     /// Whether there is anything of the following.
@@ -32,10 +32,10 @@ pub(crate) fn begin() {
 
 /// Has the removal of attributes finished as the calling thread leaves the last of them. Where that thread is at its end and cannot
 /// remember it, it comes back.
-pub(crate) fn put_off(tree: &Tree, revoked: Revoked) -> Result<(), Revoked> {
+pub(crate) fn put_off(inner: &Inner, revoked: Revoked) -> Result<(), Revoked> {
     let mut revoked = Some(revoked);
     let noted = REVOKED.try_with(|all| {
-        let revoked = revoked.take().map(|revoked| (Later::clone(&tree.later), revoked));
+        let revoked = revoked.take().map(|revoked| (Later::clone(&inner.later), revoked));
         all.borrow_mut().extend(revoked);
         PENDING.set(true);
     });
@@ -58,10 +58,10 @@ fn settle_all() -> Result {
     let next = || REVOKED.try_with(|all| all.borrow_mut().pop()).ok().flatten();
     while let Some((later, revoked)) = next() {
         // Where the store has gone, so have the objects.
-        let Some(tree) = later.lock().upgrade() else { continue };
-        if tree.is_inside(&revoked) {
+        let Some(inner) = later.lock().upgrade() else { continue };
+        if inner.is_inside(&revoked) {
             kept.push((later, revoked));
-        } else if let Err(error) = tree.finish_revoked(&revoked) {
+        } else if let Err(error) = inner.finish_revoked(&revoked) {
             UNFINISHED.set(Some(error));
         }
     }

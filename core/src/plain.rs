@@ -168,7 +168,7 @@ impl<T: Value + Send + Sync> PlainAttr<T> {
 }
 
 fn address(store: &Store) -> usize {
-    Arc::as_ptr(&store.tree).addr()
+    Arc::as_ptr(&store.inner).addr()
 }
 
 impl<T: Value> Clone for PlainAttr<T> {
@@ -192,10 +192,10 @@ impl Store {
     /// plain attribute, or its values are no `T`.
     pub fn plain<T: Value + Send + Sync>(&self, ty: Type<impl Lending>, name: &str) -> Result<PlainAttr<T>> {
         let attr = {
-            let pin = self.tree.domain.pin();
-            self.types.get(&pin, ty.handle())?.own.get(name).copied().ok_or(Error::NotFound)?
+            let pin = self.inner.domain.pin();
+            self.inner.types.get(&pin, ty.handle())?.own.get(name).copied().ok_or(Error::NotFound)?
         };
-        let code = self.attrs.enter(attr)?;
+        let code = self.inner.attrs.enter(attr)?;
         let cell = code.plain.clone().and_then(|plain| plain.into_any().downcast().ok());
         Ok(PlainAttr { attr, tree: address(self), cell: cell.ok_or(Error::WrongType)? })
     }

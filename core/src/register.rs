@@ -70,7 +70,7 @@ impl Store {
         is_device: bool,
     ) -> Result<KobjectHandle> {
         let name = Name::new(name)?;
-        let form = self.types.enter(ty.handle())?.form.clone();
+        let form = self.inner.types.enter(ty.handle())?.form.clone();
         // What is left in the option is dropped after `insert` has returned, outside its lock.
         let payload = O::wrap(payload, &form).ok_or(Error::WrongType)?;
         self.insert(parent, name, Some(ty.handle()), is_device, &mut Some(payload))
@@ -84,17 +84,17 @@ impl Store {
         is_device: bool,
         payload: &mut Option<Payload>,
     ) -> Result<KobjectHandle> {
-        let slot = self.tree.nodes.reserve()?;
+        let slot = self.inner.nodes.reserve()?;
         let node = Node::new(name.clone(), parent, ty, is_device);
         let state = State::default();
         // Foreign code, so before the lock.
         let decisions = self.decide_all(slot.handle(), ty, payload)?;
-        let _topology = self.tree.topology.lock();
-        let pin = self.tree.domain.pin();
-        let dir = self.tree.nodes.get(&pin, parent)?;
+        let _topology = self.inner.topology.lock();
+        let pin = self.inner.domain.pin();
+        let dir = self.inner.nodes.get(&pin, parent)?;
         self.check_free(dir, &name)?;
         for (group, decision) in &decisions {
-            let meta = self.groups.get(&pin, *group)?;
+            let meta = self.inner.groups.get(&pin, *group)?;
             let mut presence = node.more_or_new().presence.write();
             presence.decide(*group, decision, &self.of_group(&pin, &node, *group, meta));
             state.set_changed();
@@ -114,8 +114,8 @@ impl Store {
     ) -> Result<Vec<(GroupHandle, Decision)>> {
         let (Some(ty), Some(payload)) = (ty, payload) else { return Ok(Vec::new()) };
         let deciding = {
-            let pin = self.tree.domain.pin();
-            let ty = self.types.get(&pin, ty)?;
+            let pin = self.inner.domain.pin();
+            let ty = self.inner.types.get(&pin, ty)?;
             if ty.deciding.is_empty() {
                 return Ok(Vec::new());
             }
@@ -123,7 +123,7 @@ impl Store {
         };
         let mut decisions = Vec::new();
         for group in deciding {
-            let code = self.groups.enter(group)?;
+            let code = self.inner.groups.enter(group)?;
             let decision = self.ask(Self::number(), object, &code, payload.lend())?;
             if self.is_special(&code, &decision) {
                 self.note_hidden(&code, &decision);
@@ -135,7 +135,7 @@ impl Store {
 
     /// Whether not everything is as it was defined.
     fn is_special(&self, group: &GroupCode, decision: &Decision) -> bool {
-        let pin = self.tree.domain.pin();
+        let pin = self.inner.domain.pin();
         let as_defined =
             |(attr, mode): &(_, Option<_>)| self.attr_meta(&pin, *attr).is_ok_and(|meta| Some(meta.mode) == *mode);
         !decision.is_shown || decision.modes.len() != group.attrs.len() || !decision.modes.iter().all(as_defined)

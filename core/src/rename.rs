@@ -5,7 +5,7 @@ use crate::entries::Child;
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, KobjectHandle};
 use crate::node::{Node, Place};
-use crate::store::{Store, Tree};
+use crate::store::{Inner, Store};
 
 /// Moving. An object keeps its handle, and with it all that goes by the handle: open files, guards, links, its children.
 ///
@@ -63,18 +63,18 @@ impl Store {
 
     fn relocate(&self, object: KobjectHandle, parent: Option<KobjectHandle>, name: &str) -> Result {
         let name = Name::new(name)?;
-        let tree = &*self.tree;
-        if object == tree.root {
+        let inner = &*self.inner;
+        if object == inner.root {
             return Err(Errno::EINVAL.into());
         }
         // Shuts out whoever marks a subtree: what is moved goes with the one or with the other.
-        let _topology = tree.topology.lock();
-        let pin = tree.domain.pin();
-        let node = tree.nodes.get(&pin, object)?;
+        let _topology = inner.topology.lock();
+        let pin = inner.domain.pin();
+        let node = inner.nodes.get(&pin, object)?;
         let old = node.place().into_owned();
         let to = parent.unwrap_or(old.parent);
-        let dir = tree.nodes.get(&pin, to).map_err(|_| Error::NotFound)?;
-        if tree.is_at_or_below(&pin, to, object) {
+        let dir = inner.nodes.get(&pin, to).map_err(|_| Error::NotFound)?;
+        if inner.is_at_or_below(&pin, to, object) {
             return Err(Errno::EINVAL.into());
         }
         let new = Place { name: Some(name.clone()), parent: to };
@@ -83,13 +83,13 @@ impl Store {
         }
         self.check_free(dir, &name)?;
         // An object that is not leaving has a parent that is not.
-        let from = tree.nodes.get(&pin, old.parent)?;
-        tree.moves.change(|| change_place(object, node, from, dir, old, new));
+        let from = inner.nodes.get(&pin, old.parent)?;
+        inner.moves.change(|| change_place(object, node, from, dir, old, new));
         Ok(())
     }
 }
 
-impl Tree {
+impl Inner {
     /// Whether an object is `top` or somewhere below it. The topology lock is held.
     fn is_at_or_below(&self, pin: &Pin<'_>, object: KobjectHandle, top: KobjectHandle) -> bool {
         let mut at = object;

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::handle::{AttrHandle, GroupHandle, KobjectHandle};
 use crate::pending;
 use crate::presence::{Leaving, Presence};
-use crate::store::Tree;
+use crate::store::Inner;
 use crate::unregister::Removal;
 
 /// Attributes of an object that nobody is let into any more, while some may still be inside.
@@ -20,7 +20,7 @@ pub(crate) struct Revoked {
     pub(crate) group: Option<(GroupHandle, u64)>,
 }
 
-impl Tree {
+impl Inner {
     /// Waits until nobody is inside the attributes, or has that done as the calling thread leaves them.
     pub(crate) fn revoke(&self, revoked: Revoked) -> Result<Removal> {
         self.wake(revoked.object, &revoked.attrs);

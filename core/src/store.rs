@@ -43,31 +43,33 @@ use crate::state::State;
 ///
 /// Dropping the store panics with the first panic of a payload's drop, after all have been dropped.
 pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+    /// Whether the objects go with this.
+    is_owner: bool,
+}
+
+pub(crate) type Nodes = Arena<kind::Kobject, Node, Body>;
+
+/// All of a store but the right to end it: what a removal needs that goes on as its thread leaves an object.
+pub(crate) struct Inner {
     // Fields are dropped in this order: objects before the code of their attributes.
-    pub(crate) tree: Arc<Tree>,
+    pub(crate) nodes: Nodes,
     pub(crate) attrs: Arena<kind::Attr, AttrMeta, AttrCode>,
     pub(crate) groups: Arena<kind::Group, GroupMeta, GroupCode>,
     pub(crate) types: Arena<kind::Type, TypeMeta, TypeCode>,
     /// The type, which no object has, of attributes that objects are given one by one.
     pub(crate) untyped: TypeHandle,
-}
-
-pub(crate) type Nodes = Arena<kind::Kobject, Node, Body>;
-
-/// The objects of a store: what a removal needs that goes on as its thread leaves an object.
-pub(crate) struct Tree {
-    pub(crate) nodes: Nodes,
     pub(crate) domain: Domain,
     /// Held for a change of the tree: an addition, a link, a move, the marking of a subtree, its removal from its parent. Never
     /// held while foreign code runs or anything is waited for.
     pub(crate) topology: Mutex<()>,
     pub(crate) moves: Moves,
     pub(crate) root: KobjectHandle,
-    /// How removals that go on later find the tree; nothing once the store is being dropped.
+    /// How removals that go on later find the store; nothing once it is being dropped.
     pub(crate) later: Later,
 }
 
-pub(crate) type Later = Arc<Mutex<Weak<Tree>>>;
+pub(crate) type Later = Arc<Mutex<Weak<Inner>>>;
 
 impl Store {
     /// An empty store: a root and nothing else.
@@ -95,20 +97,27 @@ impl Store {
         let types: Arena<kind::Type, TypeMeta, TypeCode> = Arena::new(&domain).map_err(taken)?;
         // A handle that nothing else will ever have: its slot stays reserved.
         let untyped = types.reserve().map(|slot| std::mem::ManuallyDrop::new(slot).handle())?;
-        let later = Later::default();
-        let tree = Arc::new(Tree { nodes, domain, topology: Mutex::new(()), moves: Moves::default(), root, later });
-        *tree.later.lock() = Arc::downgrade(&tree);
-        Ok(Self { tree, attrs, groups, types, untyped })
+        let (topology, moves, later) = (Mutex::new(()), Moves::default(), Later::default());
+        let inner = Inner { nodes, attrs, groups, types, untyped, domain, topology, moves, root, later };
+        let inner = Arc::new(inner);
+        *inner.later.lock() = Arc::downgrade(&inner);
+        Ok(Self { inner, is_owner: true })
+    }
+
+    /// The store of a removal that goes on after its caller's operation, unless it is being dropped.
+    pub(crate) fn again(later: &Later) -> Option<Self> {
+        let inner = later.lock().upgrade()?;
+        Some(Self { inner, is_owner: false })
     }
 
     /// The object that all paths start from.
     pub fn root(&self) -> KobjectHandle {
-        self.tree.root
+        self.inner.root
     }
 
     /// How many objects there are, the root not counted; those that are leaving count.
     pub fn len(&self) -> usize {
-        self.tree.nodes.len().saturating_sub(1)
+        self.inner.nodes.len().saturating_sub(1)
     }
 
     /// Whether there is nothing but the root.
@@ -119,21 +128,24 @@ impl Store {
     /// Frees what the store kept of objects that have left, and tells of how many it could not, because a thread is
     /// reading the tree. It does so by itself as removals go on.
     pub fn flush(&self) -> usize {
-        self.tree.nodes.flush()
+        self.inner.nodes.flush()
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        *self.tree.later.lock() = Weak::new();
+        if !self.is_owner {
+            return;
+        }
+        *self.inner.later.lock() = Weak::new();
         // Guards borrow the store: those that are left have been forgotten. And so have removals that were to go on with
         // their leaves: they do not find the tree any more.
-        if let Some(tree) = Arc::get_mut(&mut self.tree) {
-            tree.nodes.forget_guards();
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.nodes.forget_guards();
         }
-        let first = catch_unwind(AssertUnwindSafe(|| self.tree.reap()));
+        let first = catch_unwind(AssertUnwindSafe(|| self.reap()));
         // It fails only where the system refuses the barrier; then the arena drops the payloads, in no order.
-        let second = catch_unwind(AssertUnwindSafe(|| self.tree.end()));
+        let second = catch_unwind(AssertUnwindSafe(|| self.end()));
         if let Some(panic) = first.err().or(second.err()).filter(|_| !thread::panicking()) {
             resume_unwind(panic);
         }

@@ -12,7 +12,7 @@ use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, kind};
 use crate::node::Node;
 use crate::payload::Body;
 use crate::pending;
-use crate::store::{Store, Tree};
+use crate::store::{Inner, Store};
 
 /// What has become of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,28 +63,28 @@ impl Store {
     /// With the panic of the drop of a payload whose removal could not be finished before: this object is as it was then.
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
-        let tree = &*self.tree;
-        if let Some(payload) = tree.reap_but(object).and_then(|body| body.payload.into_value()) {
+        let nodes = &self.inner.nodes;
+        if let Some(payload) = self.reap_but(object).and_then(|body| body.payload.into_value()) {
             return Ok(payload);
         }
-        if tree.nodes.is_inside(object) {
-            return Err(if tree.nodes.contains(object) { Error::Inside } else { Error::Leaving });
+        if nodes.is_inside(object) {
+            return Err(if nodes.contains(object) { Error::Inside } else { Error::Leaving });
         }
-        let is_one = tree.nodes.enter(object).map(|body| body.payload.is::<T>());
-        if !is_one.map_err(|_| tree.gone(object))? {
+        let is_one = nodes.enter(object).map(|body| body.payload.is::<T>());
+        if !is_one.map_err(|_| self.gone(object))? {
             return Err(Error::WrongType);
         }
-        let mut leaving = tree.nodes.leave();
-        match tree.mark_leaf(&mut leaving, object) {
+        let mut leaving = nodes.leave();
+        match self.mark_leaf(&mut leaving, object) {
             Ok(()) => {}
             // Another thread has been quicker.
-            Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(tree.gone(object)),
+            Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(self.gone(object)),
             Err(error) => return Err(error),
         }
-        tree.wake_all([object]);
+        self.inner.wake_all([object]);
         let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
         let payload = quiet.take();
-        tree.detach(&[object]);
+        self.detach(&[object]);
         drop(quiet);
         payload.and_then(|(_, body)| body.payload.into_value()).ok_or(Error::WrongType)
     }
@@ -113,8 +113,8 @@ impl Store {
         if object == self.root() {
             return Err(Error::Root);
         }
-        self.tree.reap();
-        self.tree.unregister_below(object)
+        self.reap();
+        self.unregister_below(object)
     }
 
     /// Finishes the removals that could not be finished ([`Error::Deadlock`], [`Error::Leaving`]) and that nobody is in the way
@@ -126,24 +126,21 @@ impl Store {
     ///
     /// With the first panic of a payload's drop.
     pub fn reap(&self) -> usize {
-        self.tree.reap()
+        if !self.inner.nodes.has_given_up() {
+            return 0;
+        }
+        let before = self.inner.nodes.len();
+        self.reap_but(KobjectHandle::null());
+        before.saturating_sub(self.inner.nodes.len())
     }
 }
 
-impl Tree {
-    pub(crate) fn reap(&self) -> usize {
-        if !self.nodes.has_given_up() {
-            return 0;
-        }
-        let before = self.nodes.len();
-        self.reap_but(KobjectHandle::null());
-        before.saturating_sub(self.nodes.len())
-    }
-
+/// What is behind it.
+impl Store {
     /// Finishes what was given up. The payload of one object is handed back, if it is among them.
     fn reap_but(&self, kept: KobjectHandle) -> Option<Body> {
         let (mut found, mut panic) = (None, None);
-        for leaving in self.nodes.given_up() {
+        for leaving in self.inner.nodes.given_up() {
             let Ok(quiet) = leaving.drain_until(Instant::now()) else { continue };
             match catch_unwind(AssertUnwindSafe(|| self.finish(quiet, kept))) {
                 Ok((_, payload)) => found = payload.or(found),
@@ -158,35 +155,34 @@ impl Tree {
 
     /// Removes all that is not leaving yet, for the store's end: there is nobody to be waited for.
     pub(crate) fn end(&self) -> Result {
-        let mut leaving = self.nodes.leave();
-        let objects = self.subtree(&self.domain.pin(), self.root);
+        let mut leaving = self.inner.nodes.leave();
+        let objects = self.subtree(&self.inner.domain.pin(), self.inner.root);
         objects
             .into_iter()
-            .filter(|object| self.nodes.contains(*object))
+            .filter(|object| self.inner.nodes.contains(*object))
             .try_for_each(|object| leaving.mark(object))?;
-        self.wake_all(leaving.handles());
+        self.inner.wake_all(leaving.handles());
         let quiet = leaving.drain().map_err(|(_, error)| error)?;
         self.finish(quiet, KobjectHandle::null());
         Ok(())
     }
 
     fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
-        let mut leaving = self.nodes.leave();
+        let mut leaving = self.inner.nodes.leave();
         let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
         if ours == 0 {
             return Err(self.gone(top));
         }
-        self.wake_all(leaving.handles());
+        self.inner.wake_all(leaving.handles());
         if leaving.is_inside() {
             // None of the `others` is left to be joined: who is inside an object may not, so `mark_subtree` has refused where
             // there is one.
-            let later = Arc::clone(&self.later);
+            let later = Arc::clone(&self.inner.later);
             leaving.defer(move |drained| match drained {
                 // Where the store has gone, what has been marked goes with it.
                 Ok(quiet) => {
-                    let tree = later.lock().upgrade();
-                    if let Some(tree) = tree {
-                        tree.finish(quiet, KobjectHandle::null());
+                    if let Some(store) = Store::again(&later) {
+                        store.finish(quiet, KobjectHandle::null());
                     }
                 }
                 Err((_, error)) => pending::unfinished(error.into()),
@@ -194,7 +190,7 @@ impl Tree {
             return Ok(Removal::Begun(ours));
         }
         // Children before parents, also where another thread has the children.
-        others.into_iter().try_for_each(|other| leaving.join(&self.nodes, other))?;
+        others.into_iter().try_for_each(|other| leaving.join(&self.inner.nodes, other))?;
         let quiet = leaving.drain().map_err(|(_, error)| error)?;
         let (gone, _) = self.finish(quiet, KobjectHandle::null());
         Ok(Removal::Done(gone))
@@ -204,15 +200,15 @@ impl Tree {
     /// many there were, and the one payload that is not to be dropped, if it is among them.
     fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Body>) {
         let objects: Vec<_> = quiet.handles().collect();
-        let finish = Finish { tree: self, objects: &objects };
+        let finish = Finish { inner: self, objects: &objects };
         let payload = quiet.drop_payloads_but(kept);
         drop(finish);
         (objects.len(), payload)
     }
 
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
-        let _topology = self.topology.lock();
-        if self.nodes.get(&self.domain.pin(), object)?.has_children() {
+        let _topology = self.inner.topology.lock();
+        if self.inner.nodes.get(&self.inner.domain.pin(), object)?.has_children() {
             return Err(Error::HasChildren);
         }
         Ok(leaving.mark(object)?)
@@ -220,10 +216,11 @@ impl Tree {
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
     fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
-        let _topology = self.topology.lock();
-        let subtree = self.subtree(&self.domain.pin(), top);
-        let (ours, others): (Vec<_>, Vec<_>) = subtree.into_iter().partition(|object| self.nodes.contains(*object));
-        if !others.iter().all(|other| self.nodes.may_join(*other)) {
+        let _topology = self.inner.topology.lock();
+        let subtree = self.subtree(&self.inner.domain.pin(), top);
+        let (ours, others): (Vec<_>, Vec<_>) =
+            subtree.into_iter().partition(|object| self.inner.nodes.contains(*object));
+        if !others.iter().all(|other| self.inner.nodes.may_join(*other)) {
             return Err(Error::Leaving);
         }
         ours.iter().try_for_each(|object| leaving.mark(*object))?;
@@ -235,7 +232,7 @@ impl Tree {
         let (mut found, mut next) = (Vec::new(), 0);
         found.push(top);
         while let Some(object) = found.get(next) {
-            if let Ok(node) = self.nodes.get_leaving(pin, *object) {
+            if let Ok(node) = self.inner.nodes.get_leaving(pin, *object) {
                 found.extend(node.children());
             }
             next += 1;
@@ -246,26 +243,26 @@ impl Tree {
 
     /// Takes objects that are leaving out of their directories, and the links from and to them away.
     fn detach(&self, objects: &[KobjectHandle]) {
-        let _topology = self.topology.lock();
-        let pin = self.domain.pin();
+        let _topology = self.inner.topology.lock();
+        let pin = self.inner.domain.pin();
         for &object in objects {
-            let Ok(node) = self.nodes.get_leaving(&pin, object) else {
+            let Ok(node) = self.inner.nodes.get_leaving(&pin, object) else {
                 continue;
             };
             let place = node.place();
-            let parent = self.nodes.get_leaving(&pin, place.parent);
+            let parent = self.inner.nodes.get_leaving(&pin, place.parent);
             if let (Ok(parent), Some(name)) = (parent, &place.name) {
                 parent.remove(name, Child::Object(object));
             }
             let Some(more) = node.more() else { continue };
             for (dir, link) in mem::take(&mut *more.links_here.lock()) {
-                if let Ok(dir) = self.nodes.get_leaving(&pin, dir) {
+                if let Ok(dir) = self.inner.nodes.get_leaving(&pin, dir) {
                     dir.remove(&link, Child::Link(object));
                 }
             }
             let entries = mem::take(&mut *more.entries.write());
             for (name, target) in entries.into_links() {
-                let target = self.nodes.get_leaving(&pin, target);
+                let target = self.inner.nodes.get_leaving(&pin, target);
                 if let Some(more) = target.ok().and_then(Node::more) {
                     forget(&mut more.links_here.lock(), &(object, name));
                 }
@@ -275,7 +272,7 @@ impl Tree {
 
     /// What to answer for an object that cannot be removed any more: waits for whoever is at it.
     fn gone(&self, object: KobjectHandle) -> Error {
-        match self.nodes.join(object) {
+        match self.inner.nodes.join(object) {
             Ok(()) => Stale.into(),
             Err(error) => error.into(),
         }
@@ -295,12 +292,12 @@ struct Marked {
 
 /// Detaches the objects, also when a payload's drop panics.
 struct Finish<'a> {
-    tree: &'a Tree,
+    inner: &'a Inner,
     objects: &'a [KobjectHandle],
 }
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
-        self.tree.detach(self.objects);
+        self.store.detach(self.objects);
     }
 }
