@@ -12,7 +12,7 @@ use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, kind};
 use crate::node::Node;
 use crate::payload::Body;
 use crate::pending;
-use crate::store::{Inner, Store};
+use crate::store::Store;
 
 /// What has become of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -200,7 +200,7 @@ impl Store {
     /// many there were, and the one payload that is not to be dropped, if it is among them.
     fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Body>) {
         let objects: Vec<_> = quiet.handles().collect();
-        let finish = Finish { inner: self, objects: &objects };
+        let finish = Finish { store: self, objects: &objects };
         let payload = quiet.drop_payloads_but(kept);
         drop(finish);
         (objects.len(), payload)
@@ -292,7 +292,7 @@ struct Marked {
 
 /// Detaches the objects, also when a payload's drop panics.
 struct Finish<'a> {
-    inner: &'a Inner,
+    store: &'a Store,
     objects: &'a [KobjectHandle],
 }
 
