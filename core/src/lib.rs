@@ -32,6 +32,7 @@ mod plain;
 mod node;
 mod entries;
 mod moves;
+mod topology;
 mod payload;
 mod state;
 

@@ -89,19 +89,18 @@ impl Store {
         let state = State::default();
         // Foreign code, so before the lock.
         let decisions = self.decide_all(slot.handle(), ty, payload)?;
-        let _topology = self.inner.topology.lock();
         let pin = self.inner.domain.pin();
-        let dir = self.inner.nodes.get(&pin, parent)?;
-        self.check_free(dir, &name)?;
+        let dir = self.inner.hold(&pin, parent)?;
+        self.check_free(&dir, &name)?;
         for (group, decision) in &decisions {
             let meta = self.inner.groups.get(&pin, *group)?;
             let mut presence = node.more_or_new().presence.write();
             presence.decide(*group, decision, &self.of_group(&pin, &node, *group, meta));
             state.set_changed();
         }
-        let object = slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::None), state });
-        dir.insert(name, Child::Object(object));
-        Ok(object)
+        // In this order: as the handle becomes good, another thread may know it, and remove the object.
+        dir.insert(name, Child::Object(slot.handle()));
+        Ok(slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::None), state }))
     }
 
     /// Asks the groups of a type what of them is there for an object that is still to be made. Those that say nothing special are left

@@ -14,6 +14,7 @@ use crate::moves::Moves;
 use crate::node::Node;
 use crate::payload::{Body, Payload};
 use crate::state::State;
+use crate::topology::Topology;
 
 /// A store of devices, kobjects and attributes.
 ///
@@ -60,9 +61,7 @@ pub(crate) struct Inner {
     /// The type, which no object has, of attributes that objects are given one by one.
     pub(crate) untyped: TypeHandle,
     pub(crate) domain: Domain,
-    /// Held for a change of the tree: an addition, a link, a move, the marking of a subtree, its removal from its parent. Never
-    /// held while foreign code runs or anything is waited for.
-    pub(crate) topology: Mutex<()>,
+    pub(crate) topology: Topology,
     pub(crate) moves: Moves,
     pub(crate) root: KobjectHandle,
     /// How removals that go on later find the store; nothing once it is being dropped.
@@ -97,7 +96,7 @@ impl Store {
         let types: Arena<kind::Type, TypeMeta, TypeCode> = Arena::new(&domain).map_err(taken)?;
         // A handle that nothing else will ever have: its slot stays reserved.
         let untyped = types.reserve().map(|slot| std::mem::ManuallyDrop::new(slot).handle())?;
-        let (topology, moves, later) = (Mutex::new(()), Moves::default(), Later::default());
+        let (topology, moves, later) = (Topology::default(), Moves::default(), Later::default());
         let inner = Inner { nodes, attrs, groups, types, untyped, domain, topology, moves, root, later };
         let inner = Arc::new(inner);
         *inner.later.lock() = Arc::downgrade(&inner);
