@@ -39,7 +39,7 @@ impl Store {
         // Entered, so that the object does not leave while it gets the group; it is not waited for.
         let body = self.inner.nodes.enter(object)?;
         let pin = self.inner.domain.pin();
-        let (node, meta) = (self.inner.hold(&pin, object)?, self.inner.groups.get(&pin, group)?);
+        let (node, meta) = (self.inner.claim(&pin, object)?, self.inner.groups.get(&pin, group)?);
         self.may_add(&node, group, meta)?;
         match &meta.name {
             Some(name) => self.check_free(&node, name)?,
@@ -71,7 +71,7 @@ impl Store {
         let (revoked, is_ours) = {
             let body = self.inner.nodes.enter(object)?;
             let pin = self.inner.domain.pin();
-            let (node, meta) = (self.inner.hold(&pin, object)?, self.inner.groups.get(&pin, group)?);
+            let (node, meta) = (self.inner.claim(&pin, object)?, self.inner.groups.get(&pin, group)?);
             let attrs: Vec<_> = meta.attrs.values().copied().collect();
             let mut labels = self.labels(&pin, &attrs)?;
             // Callbacks that decide about the group are its callbacks too.
@@ -115,7 +115,7 @@ impl Store {
             let code = self.inner.groups.enter(group)?;
             let body = self.inner.nodes.enter(object)?;
             let pin = self.inner.domain.pin();
-            let (node, meta) = (self.inner.hold(&pin, object)?, self.inner.groups.get(&pin, group)?);
+            let (node, meta) = (self.inner.claim(&pin, object)?, self.inner.groups.get(&pin, group)?);
             self.may_update(&node, group, meta)?;
             self.note_hidden(&code, &decision);
             let all = self.of_group(&pin, &node, group, meta);
@@ -192,7 +192,7 @@ impl Store {
     fn set_hidden(&self, object: KobjectHandle, attr: AttrHandle, is_hidden: bool) -> Result {
         let body = self.inner.nodes.enter(object)?;
         let pin = self.inner.domain.pin();
-        let node = self.inner.hold(&pin, object)?;
+        let node = self.inner.claim(&pin, object)?;
         let meta = self.attr_meta(&pin, attr)?;
         let group = self.inner.groups.get(&pin, meta.group)?;
         self.may_update(&node, meta.group, group)?;

@@ -20,7 +20,7 @@ impl Store {
         let (object, target) = (object.kobject(), target.kobject());
         let name = Name::new(name)?;
         let pin = self.inner.domain.pin();
-        let node = self.inner.hold(&pin, object)?;
+        let node = self.inner.claim(&pin, object)?;
         let aim = self.inner.nodes.get(&pin, target)?;
         self.check_free(&node, &name)?;
         // Locked until the entry is there too: who finds the link here finds it there.
@@ -40,7 +40,7 @@ impl Store {
     pub fn unlink(&self, object: impl AsKobject, name: &str) -> Result {
         let object = object.kobject();
         let pin = self.inner.domain.pin();
-        let node = self.inner.hold(&pin, object)?;
+        let node = self.inner.claim(&pin, object)?;
         let Some(Child::Link(target)) = node.child(name) else {
             return Err(Error::NotFound);
         };

@@ -14,7 +14,7 @@ use crate::presence::Presence;
 ///
 /// # Invariants
 ///
-/// - Names come into its directory, and its place and its presence change, while it is held
+/// - Names come into its directory, and its place and its presence change, while it is claimed
 ///   ([`Topology`](crate::topology::Topology)). Its other locks are held for one look-up or one change, and nothing is waited for
 ///   under them, but for two directories' entries as an object goes from one to the other, for `presence` by who reads the entries
 ///   too, and for a directory's entries under the `links_here` of what is linked there.
@@ -31,7 +31,7 @@ pub(crate) struct Node {
     more: OnceLock<Box<More>>,
     /// Whether `more` has the place. Never taken back.
     is_moved: AtomicBool,
-    /// Of who holds the object: see [`Topology`](crate::topology::Topology).
+    /// Of who claims the object: see [`Topology`](crate::topology::Topology).
     pub(crate) lock: Mutex<()>,
     pub(crate) is_device: bool,
 }
@@ -98,7 +98,7 @@ impl Node {
         moved.map_or(Cow::Borrowed(&self.first), Cow::Owned)
     }
 
-    /// The object is held, and [`Moves`](crate::moves::Moves) knows.
+    /// The object is claimed, and [`Moves`](crate::moves::Moves) knows.
     pub(crate) fn set_place(&self, place: Place) {
         *self.more_or_new().place.write() = Some(place);
         // Release: pairs with the Acquire of `place`.

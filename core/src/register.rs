@@ -90,7 +90,7 @@ impl Store {
         // Foreign code, so before the lock.
         let decisions = self.decide_all(slot.handle(), ty, payload)?;
         let pin = self.inner.domain.pin();
-        let dir = self.inner.hold(&pin, parent)?;
+        let dir = self.inner.claim(&pin, parent)?;
         self.check_free(&dir, &name)?;
         for (group, decision) in &decisions {
             let meta = self.inner.groups.get(&pin, *group)?;

@@ -84,8 +84,8 @@ impl Store {
             return Ok(());
         }
         // It is not the object itself, nor below it.
-        let dir = inner.hold(&pin, to).map_err(|_| Error::NotFound)?;
-        let node = inner.hold(&pin, object)?;
+        let dir = inner.claim(&pin, to).map_err(|_| Error::NotFound)?;
+        let node = inner.claim(&pin, object)?;
         self.check_free(&dir, &name)?;
         // An object that is not leaving has a parent that is not.
         let from = inner.nodes.get(&pin, old.parent)?;

@@ -10,24 +10,24 @@ use crate::handle::KobjectHandle;
 use crate::node::Node;
 use crate::store::Inner;
 
-/// The one lock of a store's tree as a whole; all else is done under the locks of single objects ([`Held`]).
+/// The one lock of a store's tree as a whole; all else is done under the locks of single objects ([`Claim`]).
 ///
 /// # Invariants
 ///
-/// A live object is *held* by who gives its directory a name (an addition, a link, a move into it, a group of attributes), who moves
+/// A live object is *claimed* by who gives its directory a name (an addition, a link, a move into it, a group of attributes), who moves
 /// it, and who marks it. So none of these meets another at one object, and:
 ///
-/// - *A newcomer is in the batch or gets an error.* Who removes a subtree holds an object before it lists its children, and until all
-///   of the batch is marked. An addition that held the directory before that is in the list; one that comes later finds it leaving.
-/// - *All or nothing.* Who removes a subtree marks nothing before it holds all that is alive there: none of that can begin to leave by
+/// - *A newcomer is in the batch or gets an error.* Who removes a subtree claims an object before it lists its children, and until all
+///   of the batch is marked. An addition that claimed the directory before that is in the list; one that comes later finds it leaving.
+/// - *All or nothing.* Who removes a subtree marks nothing before it has claimed all that is alive there: none of that can begin to leave by
 ///   itself, so what has been found to be another's then is all that is another's. It marks children before parents: below what another
 ///   has marked all is marked, too, and it stays so, as there is no way into a directory that is leaving.
 /// - *No removal overtakes an addition.* What is added stands in its directory before its handle is good.
 ///
-/// Who holds several objects holds a parent before its children, and is kept from meeting another kind: who removes a subtree shuts out
-/// moves ([`still`](Self::still)), who moves shuts out both ([`moving`](Self::moving)). Everybody else holds one object, and waits for
+/// Who claims several objects claims a parent before its children, and is kept from meeting another kind: who removes a subtree shuts out
+/// moves ([`still`](Self::still)), who moves shuts out both ([`moving`](Self::moving)). Everybody else claims one object, and waits for
 /// nothing meanwhile. So nobody waits in a circle: it would be one of removals of subtrees. Each of them waits for an object whose
-/// parent it holds; who holds that object cannot have come to it from the parent, so it is the top of the other's subtree, which is
+/// parent is its own; who has that object cannot have come to it from the parent, so it is the top of the other's subtree, which is
 /// below that of the one who waits. Around the circle each top would be below the one before.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
@@ -35,29 +35,29 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    /// Nothing is moved until this is dropped. To be taken before any object is held.
+    /// Nothing is moved until this is dropped. To be taken before any object is claimed.
     pub(crate) fn still(&self) -> RwLockReadGuard<'_, ()> {
         self.moves.read()
     }
 
-    /// Nothing else is moved, and nobody but the caller holds more than one object, until this is dropped. To be taken before any
-    /// object is held.
+    /// Nothing else is moved, and nobody but the caller claims more than one object, until this is dropped. To be taken before
+    /// any object is claimed.
     pub(crate) fn moving(&self) -> RwLockWriteGuard<'_, ()> {
         self.moves.write()
     }
 }
 
-/// A live object that is held: until this is dropped it does not begin to leave, does not move, and no name comes into its directory,
-/// but by the holder. Names may go.
+/// A live object, claimed: until this is dropped it does not begin to leave, does not move, and no name comes into its directory,
+/// but by who has this. Names may go.
 ///
-/// Nothing is waited for, and no foreign code runs, while this lives. Whoever wants to hold two objects reads [`Topology`] first.
-#[must_use = "the object is held for as long as this lives"]
-pub(crate) struct Held<'a> {
+/// Nothing is waited for, and no foreign code runs, while this lives. Whoever wants two reads [`Topology`] first.
+#[must_use = "the object is claimed for as long as this lives"]
+pub(crate) struct Claim<'a> {
     node: &'a Node,
     _lock: MutexGuard<'a, ()>,
 }
 
-impl Deref for Held<'_> {
+impl Deref for Claim<'_> {
     type Target = Node;
 
     fn deref(&self) -> &Node {
@@ -66,12 +66,12 @@ impl Deref for Held<'_> {
 }
 
 impl Inner {
-    /// Holds an object, unless it has left or is leaving.
-    pub(crate) fn hold<'a>(&'a self, pin: &'a Pin<'_>, object: KobjectHandle) -> Result<Held<'a>> {
+    /// Claims an object, unless it has left or is leaving.
+    pub(crate) fn claim<'a>(&'a self, pin: &'a Pin<'_>, object: KobjectHandle) -> Result<Claim<'a>> {
         let node = self.nodes.get(pin, object)?;
         let lock = node.lock.lock();
-        // Who marks it holds it: as it is now it stays.
+        // Who marks it claims it: as it is now it stays.
         self.nodes.get(pin, object)?;
-        Ok(Held { node, _lock: lock })
+        Ok(Claim { node, _lock: lock })
     }
 }

@@ -208,8 +208,8 @@ impl Store {
 
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
         let pin = self.inner.domain.pin();
-        let held = self.inner.hold(&pin, object)?;
-        if held.has_children() {
+        let claim = self.inner.claim(&pin, object)?;
+        if claim.has_children() {
             return Err(Error::HasChildren);
         }
         Ok(leaving.mark_under(&pin, object)?)
@@ -222,10 +222,10 @@ impl Store {
         let (mut ours, mut others) = (Vec::new(), Vec::new());
         let (mut found, mut next) = (vec![top], 0);
         while let Some(&object) = found.get(next) {
-            match self.inner.hold(&pin, object) {
-                Ok(held) => {
-                    found.extend(held.children());
-                    ours.push((object, held));
+            match self.inner.claim(&pin, object) {
+                Ok(claim) => {
+                    found.extend(claim.children());
+                    ours.push((object, claim));
                 }
                 Err(_) => {
                     let node = self.inner.nodes.get_leaving(&pin, object);
