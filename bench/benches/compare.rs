@@ -12,7 +12,7 @@ fn bench(criterion: &mut Criterion, row: &Row, plan: &Plan) {
         for &threads in plan.threads.iter().filter(|threads| row.can_have(**threads)) {
             group.bench_function(BenchmarkId::new(pattern.name(), threads), |bencher| {
                 // Made for the first that is not filtered out.
-                let contender = contender.get_or_insert_with(|| row.build(plan.objects).unwrap());
+                let contender = contender.get_or_insert_with(|| row.build(row.objects(plan.objects)).unwrap());
                 bencher.iter_custom(|operations| {
                     let done = contender.round(threads, pattern, operations).unwrap();
                     done.time.mul_f64(operations as f64 / done.operations as f64)

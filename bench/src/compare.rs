@@ -16,6 +16,10 @@
 //!   of a number that nobody changes, through one open file. Left out where there is no short file below
 //!   `/sys/devices/system`; the report then says so.
 //! - `unregister_0_open`, `unregister_10k_open`: one device of a store leaves, without open files and with ten thousand.
+//! - `register_unregister_*`: one device of a store leaves, the oldest, and comes again, in directories of a hundred; `*_1k` and `*_1m`
+//!   by how many there are, `*_arc` the baseline with a thousand. `register_subtree_100` and its `*_arc`: a device with 99 below it
+//!   comes, one by one, and goes as a whole; each thread has a directory of its own. `register_children_*`: so many come into one
+//!   directory, and go one by one. An operation is one device that comes and goes.
 //! - `drain` and `barrier_ns` are no rows: see [`Drain`] and [`Barriers`]. Neither is `memory`: see [`Memory`].
 //!
 //! # What is the same for all
@@ -52,6 +56,7 @@ mod get;
 mod churn;
 mod remove;
 mod unregister;
+mod register;
 mod join;
 mod contenders;
 mod table;

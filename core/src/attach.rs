@@ -38,16 +38,15 @@ impl Store {
         let code = self.inner.groups.enter(group)?;
         // Entered, so that the object does not leave while it gets the group; it is not waited for.
         let body = self.inner.nodes.enter(object)?;
-        let _topology = self.inner.topology.lock();
         let pin = self.inner.domain.pin();
-        let (node, meta) = (self.inner.nodes.get(&pin, object)?, self.inner.groups.get(&pin, group)?);
-        self.may_add(node, group, meta)?;
+        let (node, meta) = (self.inner.claim(&pin, object)?, self.inner.groups.get(&pin, group)?);
+        self.may_add(&node, group, meta)?;
         match &meta.name {
-            Some(name) => self.check_free(node, name)?,
-            None => meta.attrs.keys().try_for_each(|name| self.check_free(node, name))?,
+            Some(name) => self.check_free(&node, name)?,
+            None => meta.attrs.keys().try_for_each(|name| self.check_free(&node, name))?,
         }
         self.note_hidden(&code, &decision);
-        let attrs = self.of_group(&pin, node, group, meta);
+        let attrs = self.of_group(&pin, &node, group, meta);
         node.more_or_new().presence.write().add(group, &decision, &attrs);
         body.state.set_changed();
         Ok(())
@@ -71,9 +70,8 @@ impl Store {
         let object = object.kobject();
         let (revoked, is_ours) = {
             let body = self.inner.nodes.enter(object)?;
-            let _topology = self.inner.topology.lock();
             let pin = self.inner.domain.pin();
-            let (node, meta) = (self.inner.nodes.get(&pin, object)?, self.inner.groups.get(&pin, group)?);
+            let (node, meta) = (self.inner.claim(&pin, object)?, self.inner.groups.get(&pin, group)?);
             let attrs: Vec<_> = meta.attrs.values().copied().collect();
             let mut labels = self.labels(&pin, &attrs)?;
             // Callbacks that decide about the group are its callbacks too.
@@ -116,12 +114,11 @@ impl Store {
         let revoked = {
             let code = self.inner.groups.enter(group)?;
             let body = self.inner.nodes.enter(object)?;
-            let _topology = self.inner.topology.lock();
             let pin = self.inner.domain.pin();
-            let (node, meta) = (self.inner.nodes.get(&pin, object)?, self.inner.groups.get(&pin, group)?);
-            self.may_update(node, group, meta)?;
+            let (node, meta) = (self.inner.claim(&pin, object)?, self.inner.groups.get(&pin, group)?);
+            self.may_update(&node, group, meta)?;
             self.note_hidden(&code, &decision);
-            let all = self.of_group(&pin, node, group, meta);
+            let all = self.of_group(&pin, &node, group, meta);
             let mut presence = node.more_or_new().presence.write();
             let attrs = presence.decide(group, &decision, &all);
             // Those whom an earlier decision has shut out may still be inside.
@@ -194,12 +191,11 @@ impl Store {
 
     fn set_hidden(&self, object: KobjectHandle, attr: AttrHandle, is_hidden: bool) -> Result {
         let body = self.inner.nodes.enter(object)?;
-        let _topology = self.inner.topology.lock();
         let pin = self.inner.domain.pin();
-        let node = self.inner.nodes.get(&pin, object)?;
+        let node = self.inner.claim(&pin, object)?;
         let meta = self.attr_meta(&pin, attr)?;
         let group = self.inner.groups.get(&pin, meta.group)?;
-        self.may_update(node, meta.group, group)?;
+        self.may_update(&node, meta.group, group)?;
         if is_hidden {
             self.inner.attrs.enter(attr)?.plain.iter().for_each(|plain| plain.hide());
         }

@@ -69,12 +69,12 @@ impl Part {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        // Relaxed: set under the topology lock, under which drivers are added too. Either who adds a driver finds this set, or who sets
-        // it finds the driver afterwards.
+        // Relaxed: set under the lock of the bus's drivers, under which they are added too. Either who adds a driver finds this set, or
+        // who sets it finds the driver afterwards.
         self.is_ready.load(Ordering::Relaxed)
     }
 
-    /// The topology lock is held, or nobody knows the device yet.
+    /// The lock of the bus's drivers is held.
     pub(crate) fn set_ready(&self) {
         // Relaxed: as in `is_ready`.
         self.is_ready.store(true, Ordering::Relaxed);

@@ -126,18 +126,19 @@ impl Store {
     /// callback; [`Error::Deadlock`], [`Error::Barrier`] as with devices: it goes on leaving, and goes with the store.
     pub fn unregister_bus(&self, bus: BusHandle) -> Result {
         let mut leaving = self.inner.buses.leave();
+        if self.inner.buses.is_inside(bus) {
+            return Err(Error::Inside);
+        }
         {
-            let _topology = self.inner.topology.lock();
             let pin = self.inner.domain.pin();
             let meta = self.inner.buses.get(&pin, bus)?;
-            if meta.devices.load().members.len() + meta.drivers.load().members.len() != 0 {
-                return Err(Error::InUse);
-            }
-            drop(pin);
-            if self.inner.buses.is_inside(bus) {
-                return Err(Error::Inside);
-            }
-            leaving.mark(bus)?;
+            // Who joins looks under the lock of the one list or the other whether the bus is there.
+            meta.devices.change(|devices| {
+                meta.drivers.change(|drivers| match devices.len() + drivers.len() {
+                    0 => leaving.mark_under(&pin, bus).map_err(Error::from),
+                    _ => Err(Error::InUse),
+                })
+            })?;
         }
         leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
         Ok(())

@@ -37,13 +37,12 @@ impl Store {
     pub fn unregister_class(&self, class: ClassHandle) -> Result {
         let mut leaving = self.inner.classes.leave();
         {
-            let _topology = self.inner.topology.lock();
             let pin = self.inner.domain.pin();
-            if self.inner.classes.get(&pin, class)?.devices.load().members.len() != 0 {
-                return Err(Error::InUse);
-            }
-            drop(pin);
-            leaving.mark(class)?;
+            // Who joins looks under the lock of the list whether the class is there.
+            self.inner.classes.get(&pin, class)?.devices.change(|devices| match devices.len() {
+                0 => leaving.mark_under(&pin, class).map_err(Error::from),
+                _ => Err(Error::InUse),
+            })?;
         }
         drop(leaving.drain().map_err(|(_, error)| error)?);
         Ok(())

@@ -234,20 +234,21 @@ impl Store {
         let slot = self.inner.drivers.reserve()?;
         let driver = slot.handle();
         {
-            let _topology = self.inner.topology.lock();
             let pin = self.inner.domain.pin();
-            let on = self.inner.buses.get(&pin, bus)?;
             let is_taken = |other| self.inner.drivers.get_leaving(&pin, other).is_ok_and(|meta| meta.name == name);
-            if on.drivers.load().members.iter().any(is_taken) {
-                return Err(Error::Exists);
-            }
-            on.drivers.change(|drivers| {
+            self.inner.buses.get(&pin, bus)?.drivers.change(|drivers| {
+                // Now it stays.
+                self.inner.buses.get(&pin, bus)?;
+                if drivers.iter().any(is_taken) {
+                    return Err(Error::Exists);
+                }
                 let (seat, stage) = (drivers.push(driver), AtomicU8::new(Stage::Serving as u8));
-                let meta = DriverMeta { name, bus, seat, bound: Published::default(), stage };
+                let meta = DriverMeta { name: name.clone(), bus, seat, bound: Published::default(), stage };
                 if let Some(code) = code.take() {
                     slot.publish(meta, code);
                 }
-            });
+                Ok(())
+            })?;
         }
         self.offer_devices(driver);
         Ok(driver)

@@ -15,6 +15,7 @@ mod error;
 
 mod new_device;
 mod register;
+mod appear;
 mod unregister;
 mod links;
 mod rename;
@@ -45,6 +46,7 @@ mod order;
 mod node;
 mod entries;
 mod moves;
+mod topology;
 mod payload;
 mod state;
 

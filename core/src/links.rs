@@ -19,13 +19,14 @@ impl Store {
     pub fn link(&self, object: impl AsKobject, name: &str, target: impl AsKobject) -> Result {
         let (object, target) = (object.kobject(), target.kobject());
         let name = Name::new(name)?;
-        let _topology = self.inner.topology.lock();
         let pin = self.inner.domain.pin();
-        let node = self.inner.nodes.get(&pin, object)?;
+        let node = self.inner.claim(&pin, object)?;
         let aim = self.inner.nodes.get(&pin, target)?;
-        self.check_free(node, &name)?;
-        // Held until the entry is there too: who finds the link here finds it there.
+        self.check_free(&node, &name)?;
+        // Locked until the entry is there too: who finds the link here finds it there.
         let mut links = aim.more_or_new().links_here.lock();
+        // Whoever removes the target takes its links away after this, and then finds this one, or has marked it before.
+        self.inner.nodes.get(&pin, target)?;
         node.insert(name.clone(), Child::Link(target));
         links.insert((object, name));
         Ok(())
@@ -38,9 +39,8 @@ impl Store {
     /// `ENODEV`: the directory has left. [`Error::NotFound`]: there is no link of that name.
     pub fn unlink(&self, object: impl AsKobject, name: &str) -> Result {
         let object = object.kobject();
-        let _topology = self.inner.topology.lock();
         let pin = self.inner.domain.pin();
-        let node = self.inner.nodes.get(&pin, object)?;
+        let node = self.inner.claim(&pin, object)?;
         let Some(Child::Link(target)) = node.child(name) else {
             return Err(Error::NotFound);
         };

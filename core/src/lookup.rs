@@ -275,7 +275,7 @@ impl Store {
         group.and_then(|meta| meta.attrs.get(name).copied()).ok_or(Error::NotFound)
     }
 
-    /// That nothing in the directory has the name, shown or not. The topology lock is held.
+    /// That nothing in the directory has the name, shown or not. The directory is claimed.
     pub(crate) fn check_free(&self, node: &Node, name: &str) -> Result {
         let pin = self.inner.domain.pin();
         if node.child(name).is_some() || self.type_of(&pin, node).is_some_and(|ty| ty.has(name)) {

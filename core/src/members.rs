@@ -212,6 +212,12 @@ impl<T: Copy> Published<T> {
         result
     }
 
+    /// Does what is not to meet a change.
+    pub(crate) fn between<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _current = self.current.lock();
+        act()
+    }
+
     /// The list as it is.
     pub(crate) fn load(&self) -> Arc<Snapshot<T>> {
         let last = self.last.load();

@@ -25,9 +25,9 @@ const TRIES: usize = 8;
 pub(crate) struct Moves(AtomicU64);
 
 impl Moves {
-    /// Changes places. The topology lock is held.
+    /// Changes places. The caller shuts out other moves.
     pub(crate) fn change(&self, change: impl FnOnce()) {
-        // Relaxed: the topology lock is held by who writes. Should a change ever unwind, the count stays odd until the next: then
+        // Relaxed: who writes shuts out others who do. Should a change ever unwind, the count stays odd until the next: then
         // readers take the lock.
         let odd = self.0.load(Ordering::Relaxed) | 1;
         // Relaxed: pairs with `is_still`; the locks and flags by which the change is seen carry it along.
@@ -53,7 +53,7 @@ impl Moves {
 }
 
 impl Inner {
-    /// What `look` finds while nothing is being moved. It may run several times. The topology lock is not held.
+    /// What `look` finds while nothing is being moved. It may run several times. The caller neither moves anything nor shuts moves out.
     pub(crate) fn settled<R>(&self, look: impl Fn(&Pin<'_>) -> R) -> R {
         let pin = self.domain.pin();
         for _ in 0..TRIES {
@@ -65,7 +65,7 @@ impl Inner {
             }
             hint::spin_loop();
         }
-        let _topology = self.topology.lock();
+        let _still = self.topology.still();
         look(&pin)
     }
 }

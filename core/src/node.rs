@@ -14,9 +14,10 @@ use crate::presence::Presence;
 ///
 /// # Invariants
 ///
-/// - It changes under the store's topology lock only, but for its events. Its own locks are held for one look-up or one change, and nothing is
-///   waited for under them, but for two directories' entries as an object goes from one to the other, and for `presence` by who
-///   reads the entries too.
+/// - Names come into its directory, and its place and its presence change, while it is claimed
+///   ([`Topology`](crate::topology::Topology)). Its other locks are held for one look-up or one change, and nothing is waited for
+///   under them, but for two directories' entries as an object goes from one to the other, for `presence` by who reads the entries
+///   too, and for a directory's entries under the `links_here` of what is linked there.
 /// - A link in the entries of a directory and the pair (directory, name) in `links_here` of its target come and go together.
 ///
 /// It is aligned so that what follows it in a slot, the slot's word and the payload, fills one cache line; and it fills no more
@@ -30,6 +31,8 @@ pub(crate) struct Node {
     more: OnceLock<Box<More>>,
     /// Whether `more` has the place. Never taken back.
     is_moved: AtomicBool,
+    /// Of who claims the object: see [`Topology`](crate::topology::Topology).
+    pub(crate) lock: Mutex<()>,
     pub(crate) is_device: bool,
 }
 
@@ -69,7 +72,7 @@ impl Node {
     }
 
     fn at(first: Place, ty: Option<TypeHandle>, is_device: bool) -> Self {
-        Self { first, ty, more: OnceLock::new(), is_moved: AtomicBool::new(false), is_device }
+        Self { first, ty, more: OnceLock::new(), is_moved: AtomicBool::new(false), lock: Mutex::new(()), is_device }
     }
 
     /// What only some objects have, if this has it.
@@ -95,7 +98,7 @@ impl Node {
         moved.map_or(Cow::Borrowed(&self.first), Cow::Owned)
     }
 
-    /// The topology lock is held, and [`Moves`](crate::moves::Moves) knows.
+    /// The object is claimed, and [`Moves`](crate::moves::Moves) knows.
     pub(crate) fn set_place(&self, place: Place) {
         *self.more_or_new().place.write() = Some(place);
         // Release: pairs with the Acquire of `place`.

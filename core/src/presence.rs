@@ -18,7 +18,7 @@ pub(crate) struct Shown {
 ///
 /// # Invariants
 ///
-/// It changes under the store's topology lock only. `since` of what is shown is at most `now`.
+/// It changes while the object is locked. `since` of what is shown is at most `now`.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     /// How often something has begun to be shown that was not.

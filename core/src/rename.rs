@@ -67,13 +67,15 @@ impl Store {
         if object == inner.root {
             return Err(Errno::EINVAL.into());
         }
-        // Shuts out whoever marks a subtree: what is moved goes with the one or with the other.
-        let _topology = inner.topology.lock();
+        // Shuts out whoever removes a subtree: what is moved goes with the one or with the other.
+        let _moving = inner.topology.moving();
         let pin = inner.domain.pin();
         let node = inner.nodes.get(&pin, object)?;
         let old = node.place().into_owned();
         let to = parent.unwrap_or(old.parent);
-        let dir = inner.nodes.get(&pin, to).map_err(|_| Error::NotFound)?;
+        if !inner.nodes.contains(to) {
+            return Err(Error::NotFound);
+        }
         if inner.is_at_or_below(&pin, to, object) {
             return Err(Errno::EINVAL.into());
         }
@@ -81,10 +83,13 @@ impl Store {
         if new == old {
             return Ok(());
         }
-        self.check_free(dir, &name)?;
+        // It is not the object itself, nor below it.
+        let dir = inner.claim(&pin, to).map_err(|_| Error::NotFound)?;
+        let node = inner.claim(&pin, object)?;
+        self.check_free(&dir, &name)?;
         // An object that is not leaving has a parent that is not.
         let from = inner.nodes.get(&pin, old.parent)?;
-        inner.moves.change(|| change_place(object, node, from, dir, old, new));
+        inner.moves.change(|| change_place(object, &node, from, &dir, old, new));
         Ok(())
     }
 }
@@ -97,7 +102,7 @@ impl Store {
 }
 
 impl Inner {
-    /// Whether an object is `top` or somewhere below it, while nothing is moved.
+    /// Whether an object is `top` or somewhere below it. Nothing else is moved.
     fn is_at_or_below(&self, pin: &Pin<'_>, object: KobjectHandle, top: KobjectHandle) -> bool {
         let mut at = object;
         while at != top {
@@ -122,8 +127,8 @@ fn change_place(object: KobjectHandle, node: &Node, from: &Node, to: &Node, old:
         entries.remove(old_name, child);
         return;
     }
-    // In the order of the handles. Only one thread at a time has two such locks, the one that has the topology lock; an order that is
-    // always the same needs no such argument.
+    // In the order of the handles. Only one thread at a time has two such locks, the one that moves; an order that is always the same
+    // needs no such argument.
     let is_first = old.parent < new.parent;
     let first = if is_first { source } else { target }.write();
     let second = if is_first { target } else { source }.write();

@@ -81,9 +81,9 @@ impl Inner {
         change: impl FnOnce(&mut Presence, GroupHandle, u64) -> R,
     ) -> Option<R> {
         let (group, since) = revoked.group?;
-        let _topology = self.topology.lock();
         let pin = self.domain.pin();
         let node = self.nodes.get_leaving(&pin, revoked.object).ok()?;
+        let _lock = node.lock.lock();
         Some(change(&mut node.more()?.presence.write(), group, since))
     }
 }

@@ -21,6 +21,7 @@ use crate::node::Node;
 use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
 use crate::state::State;
+use crate::topology::Topology;
 
 /// A store of devices, kobjects and attributes.
 ///
@@ -74,9 +75,7 @@ pub(crate) struct Inner {
     /// The observers, in the order in which they came.
     pub(crate) observing: Published<ObserverHandle>,
     pub(crate) domain: Domain,
-    /// Held for a change of the tree: an addition, a link, a move, the marking of a subtree, its removal from its parent. Never
-    /// held while foreign code runs or anything is waited for.
-    pub(crate) topology: Mutex<()>,
+    pub(crate) topology: Topology,
     pub(crate) moves: Moves,
     /// How often a callback has panicked that is no attribute's.
     panics: AtomicU64,
@@ -125,7 +124,7 @@ impl Store {
             observers: Arena::new(&domain).map_err(taken)?,
             observing: Published::default(),
             domain,
-            topology: Mutex::new(()),
+            topology: Topology::default(),
             moves: Moves::default(),
             panics: AtomicU64::new(0),
             root,

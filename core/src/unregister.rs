@@ -205,23 +205,39 @@ impl Store {
     }
 
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
-        let _topology = self.inner.topology.lock();
-        if self.inner.nodes.get(&self.inner.domain.pin(), object)?.has_children() {
+        let pin = self.inner.domain.pin();
+        let claim = self.inner.claim(&pin, object)?;
+        if claim.has_children() {
             return Err(Error::HasChildren);
         }
-        Ok(leaving.mark(object)?)
+        Ok(leaving.mark_under(&pin, object)?)
     }
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
     fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
-        let _topology = self.inner.topology.lock();
-        let subtree = self.subtree(&self.inner.domain.pin(), top);
-        let (ours, others): (Vec<_>, Vec<_>) =
-            subtree.into_iter().partition(|object| self.inner.nodes.contains(*object));
-        if !others.iter().all(|other| self.inner.nodes.may_join(*other)) {
+        let _still = self.inner.topology.still();
+        let pin = self.inner.domain.pin();
+        let (mut ours, mut others) = (Vec::new(), Vec::new());
+        let (mut found, mut next) = (vec![top], 0);
+        while let Some(&object) = found.get(next) {
+            match self.inner.claim(&pin, object) {
+                Ok(claim) => {
+                    found.extend(claim.children());
+                    ours.push((object, claim));
+                }
+                Err(_) => {
+                    let node = self.inner.nodes.get_leaving(&pin, object);
+                    found.extend(node.map_or_else(|_| Vec::new(), Node::children));
+                    others.push(object);
+                }
+            }
+            next += 1;
+        }
+        others.reverse();
+        if !others.iter().all(|other| self.inner.nodes.may_join_after(&pin, *other)) {
             return Err(Error::Leaving);
         }
-        ours.iter().try_for_each(|object| leaving.mark(*object))?;
+        ours.iter().rev().try_for_each(|(object, _)| leaving.mark_under(&pin, *object))?;
         Ok(Marked { ours: ours.len(), others })
     }
 
@@ -241,7 +257,6 @@ impl Store {
 
     /// Takes objects that are leaving out of their directories, and the links from and to them away.
     fn detach(&self, objects: &[KobjectHandle]) {
-        let _topology = self.inner.topology.lock();
         let pin = self.inner.domain.pin();
         for &object in objects {
             let Ok(node) = self.inner.nodes.get_leaving(&pin, object) else {

@@ -100,6 +100,25 @@ where
         if self.domain.is_pinned() {
             return Err(RemoveError::Pinned);
         }
+        self.mark_any(handle)
+    }
+
+    /// As [`mark`](Self::mark), by a caller that has found out under this pin what is to be marked, and lets go of it before it goes
+    /// on: as long as it does not, all else fails with [`RemoveError::Pinned`].
+    ///
+    /// # Errors
+    ///
+    /// As `mark`, but for [`RemoveError::Pinned`].
+    ///
+    /// # Panics
+    ///
+    /// If the pin is of another domain.
+    pub fn mark_under(&mut self, pin: &crate::domain::Pin<'_>, handle: Handle<K>) -> Result<(), RemoveError> {
+        pin.check(self.domain);
+        self.mark_any(handle)
+    }
+
+    fn mark_any(&mut self, handle: Handle<K>) -> Result<(), RemoveError> {
         let (index, version) = (handle.index(), handle.version());
         let slot = self.slots.slot(index)?;
         if version.tag() == 0 || !slot.mark(version, self.remover) {

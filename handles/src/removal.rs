@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use crate::arena::Arena;
+use crate::domain::Pin;
 use crate::error::{RemoveError, Stale};
 use crate::handle::{Handle, Kind};
 use crate::leaving::{Leaving, take_one};
@@ -73,9 +74,20 @@ where
     ///
     /// False where `join` would fail at once, but for [`RemoveError::Deadlock`], which only waiting shows.
     pub fn may_join(&self, handle: Handle<K>) -> bool {
-        if self.domain.is_pinned() {
-            return false;
-        }
+        !self.domain.is_pinned() && self.may_join_any(handle)
+    }
+
+    /// As [`may_join`](Self::may_join), by a caller that lets go of its pins before it joins.
+    ///
+    /// # Panics
+    ///
+    /// If the pin is of another domain.
+    pub fn may_join_after(&self, pin: &Pin<'_>, handle: Handle<K>) -> bool {
+        pin.check(&self.domain);
+        self.may_join_any(handle)
+    }
+
+    fn may_join_any(&self, handle: Handle<K>) -> bool {
         let Ok(slot) = self.slots.slot(handle.index()) else { return true };
         if !self.is_leaving(handle) {
             return true;

@@ -79,11 +79,13 @@ pub struct Row {
     huge: bool,
     single: bool,
     fixed: bool,
+    /// So many objects it has, for how many of the others'.
+    scale: (usize, usize),
 }
 
 impl Row {
     const fn new(name: &'static str, operation: &'static str, patterns: &'static [Pattern], build: Build) -> Self {
-        Self { name, operation, patterns, build, huge: false, single: false, fixed: false }
+        Self { name, operation, patterns, build, huge: false, single: false, fixed: false, scale: (1, 1) }
     }
 
     /// A row of gets, spread and on one object.
@@ -126,6 +128,16 @@ impl Row {
         Self::new(name, "device unregistered", &[Pattern::Spread], build).single().fixed()
     }
 
+    /// A row of devices that are registered and unregistered, among `scale.0` objects for `scale.1` of the others'.
+    pub(crate) const fn register(name: &'static str, build: Build, scale: (usize, usize)) -> Self {
+        Self { scale, ..Self::new(name, "device registered and unregistered", &[Pattern::Spread], build) }
+    }
+
+    /// As [`register`](Self::register), by one thread, all that there are in each round.
+    pub(crate) const fn children(name: &'static str, build: Build) -> Self {
+        Self::register(name, build, (10, 1)).single().fixed()
+    }
+
     /// A row of walks over the rows of two columns.
     pub(crate) const fn join<J: Join + 'static>(name: &'static str) -> Self {
         Self::new(name, "row of two columns", &[Pattern::Spread], join::build::<J>)
@@ -163,6 +175,12 @@ impl Row {
     #[must_use]
     pub const fn is_huge(&self) -> bool {
         self.huge
+    }
+
+    /// How many objects it has where a plan has so many.
+    #[must_use]
+    pub const fn objects(&self, objects: usize) -> usize {
+        (objects * self.scale.0).div_ceil(self.scale.1)
     }
 
     /// Whether its rounds do as many operations as they do, however many are asked for.

@@ -6,7 +6,7 @@ use super::contenders::{
     Slotmap, StoreEnter, StoreEnterDyn, Text, VmmBtreeWeak, WeakUpgrade,
 };
 use super::row::Row;
-use super::{remove, unregister};
+use super::{register, remove, unregister};
 
 /// All rows, in the order in which they are shown.
 pub const ROWS: &[Row] = &[
@@ -46,6 +46,13 @@ pub const ROWS: &[Row] = &[
     Row::read::<KernelAttribute>("kernel_pread"),
     Row::unregister("unregister_0_open", unregister::without_files),
     Row::unregister("unregister_10k_open", unregister::with_files),
+    Row::register("register_unregister_1k", register::enodev_singles, (1, 10)),
+    Row::register("register_unregister_1m", register::enodev_singles, (100, 1)),
+    Row::register("register_unregister_arc", register::arc_singles, (1, 10)),
+    Row::register("register_subtree_100", register::enodev_subtrees, (1, 100)),
+    Row::register("register_subtree_100_arc", register::arc_subtrees, (1, 100)),
+    Row::children("register_children_10", register::few_children),
+    Row::children("register_children_100k", register::many_children),
     Row::join::<ColumnJoin>("column_join"),
     Row::join::<HecsJoin>("hecs_join"),
 ];
