@@ -29,6 +29,8 @@ pub mod kind {
         Attr
         /// Attributes that objects get and lose together.
         Group
+        /// An address space.
+        Space
     }
 }
 
@@ -42,6 +44,8 @@ pub type TypeHandle = Handle<kind::Type>;
 pub type AttrHandle = Handle<kind::Attr>;
 /// Names a group of attributes as it was defined. On an object it is addressed as (object, group).
 pub type GroupHandle = Handle<kind::Group>;
+/// Names an address space.
+pub type SpaceHandle = Handle<kind::Space>;
 
 /// A handle of something that has a place in the tree.
 pub trait AsKobject: Copy {

@@ -28,9 +28,12 @@ mod pending;
 mod presence;
 mod events;
 mod plain;
+mod session;
+mod space;
 
 mod node;
 mod entries;
+mod ranges;
 mod moves;
 mod payload;
 mod state;
@@ -40,9 +43,12 @@ pub use device_type::{AnyObject, DeviceType, Exclusive, Lending, Shared, Sharing
 pub use error::{Error, Result};
 pub use events::{Changed, Event};
 pub use file::{File, Sole};
-pub use handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, TypeHandle, kind};
+pub use handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, SpaceHandle, TypeHandle, kind};
 pub use lookup::{Entry, EntryKind};
 pub use plain::PlainAttr;
+pub use ranges::Region;
+pub use session::Session;
+pub use space::SpaceSession;
 pub use store::Store;
 pub use unregister::Removal;
 
@@ -57,5 +63,5 @@ pub use enodev_attrs::{
 #[doc(inline)]
 pub use enodev_handles::{
     Active, ActiveMut, CloseError, Closed, Deadlock, DomainError, Exclusion, ExclusionGuard, Gate, Handle, Kind, Label,
-    OwnedPass, Pass, Stale, Strategy, Visitor,
+    OwnedPass, Pass, Stale, Strategy, Visit, Visitor,
 };

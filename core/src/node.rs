@@ -9,12 +9,14 @@ use crate::entries::{Child, Entries, LinkSet};
 use crate::events::Events;
 use crate::handle::{KobjectHandle, TypeHandle};
 use crate::presence::Presence;
+use crate::ranges::Region;
 
 /// What the store keeps of an object: readable under a pin, also while the object leaves.
 ///
 /// # Invariants
 ///
-/// - It changes under the store's topology lock only, but for its events. Its own locks are held for one look-up or one change, and nothing is
+/// - It changes under the store's topology lock only, but for its events and its regions; these under the lock of their
+///   space, by who is inside the object, or has drained it. Its own locks are held for one look-up or one change, and nothing is
 ///   waited for under them, but for two directories' entries as an object goes from one to the other, and for `presence` by who
 ///   reads the entries too.
 /// - A link in the entries of a directory and the pair (directory, name) in `links_here` of its target come and go together.
@@ -57,6 +59,8 @@ pub(crate) struct More {
     pub(crate) presence: RwLock<Presence>,
     /// Changes of its attributes, and who waits for one.
     pub(crate) events: Mutex<Events>,
+    /// Which addresses it answers at.
+    pub(crate) regions: Mutex<Vec<Region>>,
 }
 
 impl Node {

@@ -13,6 +13,8 @@ use crate::handle::{KobjectHandle, TypeHandle, kind};
 use crate::moves::Moves;
 use crate::node::Node;
 use crate::payload::{Body, Payload};
+use crate::ranges::Ranges;
+use crate::space::SpaceMeta;
 use crate::state::State;
 
 /// A store of devices, kobjects and attributes.
@@ -59,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) types: Arena<kind::Type, TypeMeta, TypeCode>,
     /// The type, which no object has, of attributes that objects are given one by one.
     pub(crate) untyped: TypeHandle,
+    pub(crate) spaces: Arena<kind::Space, SpaceMeta, Arc<Ranges>>,
     pub(crate) domain: Domain,
     /// Held for a change of the tree: an addition, a link, a move, the marking of a subtree, its removal from its parent. Never
     /// held while foreign code runs or anything is waited for.
@@ -97,8 +100,9 @@ impl Store {
         let types: Arena<kind::Type, TypeMeta, TypeCode> = Arena::new(&domain).map_err(taken)?;
         // A handle that nothing else will ever have: its slot stays reserved.
         let untyped = types.reserve().map(|slot| std::mem::ManuallyDrop::new(slot).handle())?;
+        let spaces = Arena::new(&domain).map_err(taken)?;
         let (topology, moves, later) = (Mutex::new(()), Moves::default(), Later::default());
-        let inner = Inner { nodes, attrs, groups, types, untyped, domain, topology, moves, root, later };
+        let inner = Inner { nodes, attrs, groups, types, untyped, spaces, domain, topology, moves, root, later };
         let inner = Arc::new(inner);
         *inner.later.lock() = Arc::downgrade(&inner);
         Ok(Self { inner, is_owner: true })

@@ -241,8 +241,10 @@ impl Store {
         found
     }
 
-    /// Takes objects that are leaving out of their directories, and the links from and to them away.
+    /// Takes objects that are leaving out of their directories, and the links from and to them away, and
+    /// their ranges of addresses.
     fn detach(&self, objects: &[KobjectHandle]) {
+        self.unmap_all(objects);
         let _topology = self.inner.topology.lock();
         let pin = self.inner.domain.pin();
         for &object in objects {
