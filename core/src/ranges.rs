@@ -29,6 +29,12 @@ impl Region {
     pub fn range(&self) -> RangeInclusive<u64> {
         self.base..=self.last
     }
+
+    /// The device, and how far an address of the region lies behind the base.
+    #[inline]
+    fn find(&self, address: u64) -> Option<(DeviceHandle, u64)> {
+        (self.base <= address && address <= self.last).then(|| (self.device, address.wrapping_sub(self.base)))
+    }
 }
 
 /// The first and the last of some addresses.
@@ -54,6 +60,28 @@ impl Range {
     }
 }
 
+/// Where in a table the regions were that were met before. Whether it is still so is seen from the region that is there now.
+#[derive(Debug)]
+pub(crate) struct Hints([usize; 1 << Self::BITS]);
+
+impl Hints {
+    const BITS: u32 = 6;
+
+    /// The hint for the addresses that have this number, and for those of others.
+    #[inline]
+    fn of(&mut self, grain: u64) -> &mut usize {
+        // 2^64 by the golden ratio: numbers near each other fall far apart.
+        let place = grain.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - Self::BITS);
+        &mut self.0[place as usize]
+    }
+}
+
+impl Default for Hints {
+    fn default() -> Self {
+        Self([0; 1 << Self::BITS])
+    }
+}
+
 /// The regions of a space as they were at one moment. Nothing of a driver is in it: who has it keeps our memory, and no device.
 ///
 /// # Invariants
@@ -64,6 +92,9 @@ pub(crate) struct Table {
     /// The bases of the regions, close together: all that a search reads but for the region that it finds.
     bases: Box<[u64]>,
     regions: Box<[Region]>,
+    /// So many low bits are 0 in every base, and in what follows every last address: addresses that differ in these alone are in
+    /// one region, or in none.
+    grain: u32,
     /// The space has gone. There are no regions any more, and there never will be.
     is_closed: bool,
 }
@@ -71,7 +102,8 @@ pub(crate) struct Table {
 impl Table {
     fn new(regions: Vec<Region>) -> Self {
         let bases = regions.iter().map(|region| region.base).collect();
-        Self { bases, regions: regions.into(), is_closed: false }
+        let ends = regions.iter().fold(0, |bits, region| bits | region.base | region.last.wrapping_add(1));
+        Self { bases, regions: regions.into(), grain: ends.trailing_zeros() % u64::BITS, is_closed: false }
     }
 
     pub(crate) fn regions(&self) -> &[Region] {
@@ -79,12 +111,30 @@ impl Table {
     }
 
     /// Whose an address is, and how far behind the base of the region. The device may have left.
-    #[inline]
     pub(crate) fn find(&self, address: u64) -> Option<(DeviceHandle, u64)> {
-        // Before the first there is none: the place is beyond the end then.
-        let at = self.bases.partition_point(|base| *base <= address).wrapping_sub(1);
-        let region = self.regions.get(at)?;
-        (address <= region.last).then_some((region.device, address.wrapping_sub(region.base)))
+        self.regions.get(self.last_before(address))?.find(address)
+    }
+
+    /// As [`find`](Self::find), for who looks again and again.
+    #[inline]
+    pub(crate) fn find_near(&self, hints: &mut Hints, address: u64) -> Option<(DeviceHandle, u64)> {
+        let hint = hints.of(address >> self.grain);
+        match self.regions.get(*hint).and_then(|region| region.find(address)) {
+            None => self.find_anew(hint, address),
+            found => found,
+        }
+    }
+
+    /// Kept apart, so that the way of those who are near stays short.
+    #[inline(never)]
+    fn find_anew(&self, hint: &mut usize, address: u64) -> Option<(DeviceHandle, u64)> {
+        *hint = self.last_before(address);
+        self.regions.get(*hint)?.find(address)
+    }
+
+    /// The place of the last region that does not begin after an address; one that none has, where there is no such region.
+    fn last_before(&self, address: u64) -> usize {
+        self.bases.partition_point(|base| *base <= address).wrapping_sub(1)
     }
 
     /// What to say of an address where no device answers.

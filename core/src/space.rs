@@ -1,5 +1,4 @@
 use std::fmt;
-use std::mem;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
@@ -7,9 +6,9 @@ use enodev_attrs::Name;
 use enodev_handles::{ActiveMut, Visit};
 
 use crate::error::{Error, Result};
-use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, SpaceHandle};
+use crate::handle::{AsKobject, DeviceHandle, SpaceHandle};
 use crate::node::Node;
-use crate::ranges::{Published, Range, Ranges, Region, Seen};
+use crate::ranges::{Hints, Published, Range, Ranges, Region, Seen};
 use crate::session::Session;
 use crate::store::Store;
 
@@ -166,7 +165,7 @@ impl Store {
     /// `ENODEV`.
     pub fn space_session(&self, space: SpaceHandle) -> Result<SpaceSession<'_>> {
         let ranges = Arc::clone(&*self.inner.spaces.enter(space)?);
-        Ok(SpaceSession { seen: Seen::new(Published(ranges)), session: self.session() })
+        Ok(SpaceSession { seen: Seen::new(Published(ranges)), hints: Hints::default(), session: self.session() })
     }
 
     /// All ranges of a space, by address; those of devices that are leaving left out.
@@ -192,19 +191,8 @@ impl Store {
         Ok(more.map_or_else(Vec::new, |more| more.regions.lock().clone()))
     }
 
-    /// Gives the ranges of objects free that are leaving and have been drained; publishes each space once.
-    pub(crate) fn unmap_all(&self, objects: &[KobjectHandle]) {
-        if self.inner.spaces.is_empty() {
-            return;
-        }
-        let mut gone = Vec::new();
-        let pin = self.inner.domain.pin();
-        for &object in objects {
-            let node = self.inner.nodes.get_leaving(&pin, object);
-            if let Some(more) = node.ok().and_then(Node::more) {
-                gone.append(&mut mem::take(&mut *more.regions.lock()));
-            }
-        }
+    /// Gives ranges free whose devices are leaving and have been drained; publishes each space once.
+    pub(crate) fn release(&self, mut gone: Vec<Region>) {
         gone.sort_unstable_by_key(|region| (region.space, region.base));
         for regions in gone.chunk_by(|a, b| a.space == b.space) {
             // A space that has gone has taken its ranges along.
@@ -261,6 +249,7 @@ impl Store {
 #[must_use = "a session is made to enter devices with"]
 pub struct SpaceSession<'a> {
     seen: Seen,
+    hints: Hints,
     session: Session<'a>,
 }
 
@@ -273,7 +262,7 @@ impl SpaceSession<'_> {
     #[inline]
     pub fn resolve(&mut self, address: u64) -> Result<(DeviceHandle, u64)> {
         let table = self.seen.load();
-        match table.find(address) {
+        match table.find_near(&mut self.hints, address) {
             Some((device, offset)) if self.session.contains(device) => Ok((device, offset)),
             _ => Err(table.nobody()),
         }
@@ -288,7 +277,7 @@ impl SpaceSession<'_> {
     #[inline]
     pub fn enter<U: ?Sized + 'static>(&mut self, address: u64) -> Result<(Visit<'_, U>, u64)> {
         let table = self.seen.load();
-        let Some((device, offset)) = table.find(address) else { return Err(table.nobody()) };
+        let Some((device, offset)) = table.find_near(&mut self.hints, address) else { return Err(table.nobody()) };
         match self.session.visit(device.kobject()) {
             Ok(payload) => Ok((payload.try_map(|body| body.payload.shared()).map_err(|_| Error::WrongType)?, offset)),
             Err(_) => Err(table.nobody()),
@@ -303,7 +292,7 @@ impl SpaceSession<'_> {
     /// As [`enter`](Self::enter), and as [`Store::enter_mut`].
     pub fn enter_mut<U: ?Sized + 'static>(&mut self, address: u64) -> Result<(ActiveMut<'_, U>, u64)> {
         let table = self.seen.load();
-        let Some((device, offset)) = table.find(address) else { return Err(table.nobody()) };
+        let Some((device, offset)) = table.find_near(&mut self.hints, address) else { return Err(table.nobody()) };
         match self.session.store().enter_mut(device) {
             Ok(payload) => Ok((payload, offset)),
             Err(Error::Errno(_)) => Err(table.nobody()),

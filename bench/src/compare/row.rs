@@ -76,6 +76,8 @@ pub struct Row {
     operation: &'static str,
     patterns: &'static [Pattern],
     build: Build,
+    /// How many objects it has; a plan says it of the others.
+    objects: Option<usize>,
     huge: bool,
     single: bool,
     fixed: bool,
@@ -83,7 +85,7 @@ pub struct Row {
 
 impl Row {
     const fn new(name: &'static str, operation: &'static str, patterns: &'static [Pattern], build: Build) -> Self {
-        Self { name, operation, patterns, build, huge: false, single: false, fixed: false }
+        Self { name, operation, patterns, build, objects: None, huge: false, single: false, fixed: false }
     }
 
     /// A row of gets, spread and on one object.
@@ -94,6 +96,11 @@ impl Row {
     /// A row of spread gets among very many objects.
     pub(crate) const fn get_huge<G: Get + 'static>(name: &'static str) -> Self {
         Self { huge: true, ..Self::new(name, "get", &[Pattern::Spread], get::build::<G>) }
+    }
+
+    /// A row of gets from address to device, as a virtual machine has devices.
+    pub(crate) const fn get_by_address<G: Get + 'static>(name: &'static str) -> Self {
+        Self { objects: Some(RANGES), ..Self::get::<G>(name) }
     }
 
     /// A row of insertions and removals.
@@ -165,6 +172,15 @@ impl Row {
         self.huge
     }
 
+    /// How many objects it has under a plan of so many.
+    #[must_use]
+    pub const fn objects(&self, planned: usize) -> usize {
+        match self.objects {
+            Some(objects) => objects,
+            None => planned,
+        }
+    }
+
     /// Whether its rounds do as many operations as they do, however many are asked for.
     #[must_use]
     pub const fn is_fixed(&self) -> bool {
@@ -189,6 +205,9 @@ impl Row {
         built.map_err(|why| if why.is::<Unavailable>() { why } else { format!("{}: {why}", self.name).into() })
     }
 }
+
+/// So many devices a machine has on a bus.
+const RANGES: usize = 32;
 
 /// What counts as one operation where objects come and go.
 const PAIR: &str = "pair of insert and remove";
