@@ -95,11 +95,11 @@ impl Store {
     /// The file `unbind` of a driver, which looks whose device it is without the lock and unbinds whatever the device is bound to then.
     pub fn unbind(&self, device: DeviceHandle, driver: DriverHandle) -> Result<Removal> {
         let binding = self.binding_to(device, driver)?;
-        self.release(device, binding)?.ok_or(Error::NotBound)
+        self.end_binding(device, binding)?.ok_or(Error::NotBound)
     }
 
     /// Unbinds a device from what it is bound to. None where another thread has done so.
-    pub(crate) fn release(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
+    pub(crate) fn end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
         if self.inner.bindings.is_inside(binding) {
             // Marked, and given up: to be taken up as the caller leaves, or by who comes first.
             drop(self.leave_binding(binding));

@@ -283,7 +283,7 @@ impl Store {
         // None is added any more, and each pass leaves those only that cannot be waited for.
         for (device, binding) in self.bound_to(driver) {
             count += 1;
-            if let Err(error) = self.release(device, binding) {
+            if let Err(error) = self.end_binding(device, binding) {
                 first = first.or(Some(error));
             }
         }

@@ -30,6 +30,8 @@ mod pending;
 mod presence;
 mod events;
 mod plain;
+mod session;
+mod space;
 
 mod bus;
 mod driver;
@@ -45,6 +47,7 @@ mod members;
 mod order;
 mod node;
 mod entries;
+mod ranges;
 mod moves;
 mod topology;
 mod payload;
@@ -60,13 +63,16 @@ pub use events::{Changed, Event};
 pub use file::{File, Sole};
 pub use handle::{
     AsKobject, AttrHandle, BusHandle, ClassHandle, DeviceHandle, DriverHandle, GroupHandle, KobjectHandle,
-    ObserverHandle, TypeHandle, kind,
+    ObserverHandle, SpaceHandle, TypeHandle, kind,
 };
 pub use lookup::{Entry, EntryKind};
 pub use new_device::NewDevice;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
+pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
+pub use session::Session;
+pub use space::SpaceSession;
 pub use store::Store;
 pub use unregister::Removal;
 
@@ -81,5 +87,5 @@ pub use enodev_attrs::{
 #[doc(inline)]
 pub use enodev_handles::{
     Active, ActiveMut, CloseError, Closed, Deadlock, DomainError, Exclusion, ExclusionGuard, Gate, Handle, Kind, Label,
-    OwnedPass, Pass, Stale, Strategy, Visitor,
+    OwnedPass, Pass, Stale, Strategy, Visit, Visitor,
 };

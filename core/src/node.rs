@@ -9,13 +9,15 @@ use crate::entries::{Child, Entries, LinkSet};
 use crate::events::Events;
 use crate::handle::{KobjectHandle, TypeHandle};
 use crate::presence::Presence;
+use crate::ranges::Region;
 
 /// What the store keeps of an object: readable under a pin, also while the object leaves.
 ///
 /// # Invariants
 ///
 /// - Names come into its directory, and its place and its presence change, while it is claimed
-///   ([`Topology`](crate::topology::Topology)). Its other locks are held for one look-up or one change, and nothing is waited for
+///   ([`Topology`](crate::topology::Topology)). Its regions change under the lock of their space, by who
+///   is inside the object or has drained it. Its other locks are held for one look-up or one change, and nothing is waited for
 ///   under them, but for two directories' entries as an object goes from one to the other, for `presence` by who reads the entries
 ///   too, and for a directory's entries under the `links_here` of what is linked there.
 /// - A link in the entries of a directory and the pair (directory, name) in `links_here` of its target come and go together.
@@ -60,6 +62,8 @@ pub(crate) struct More {
     pub(crate) presence: RwLock<Presence>,
     /// Changes of its attributes, and who waits for one.
     pub(crate) events: Mutex<Events>,
+    /// Which addresses it answers at.
+    pub(crate) regions: Mutex<Vec<Region>>,
 }
 
 impl Node {

@@ -100,7 +100,7 @@ fn settle_all_unbindings() {
         let Some(store) = Store::again(&later) else { continue };
         if store.inner.bindings.is_inside(binding) {
             kept.push((later, device, binding));
-        } else if let Err(error) = store.release(device, binding) {
+        } else if let Err(error) = store.end_binding(device, binding) {
             unfinished(error);
         }
     }

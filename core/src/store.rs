@@ -20,6 +20,8 @@ use crate::moves::Moves;
 use crate::node::Node;
 use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
+use crate::ranges::Ranges;
+use crate::space::SpaceMeta;
 use crate::state::State;
 use crate::topology::Topology;
 
@@ -74,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) observers: Arena<kind::Observer, (), ObserverCode>,
     /// The observers, in the order in which they came.
     pub(crate) observing: Published<ObserverHandle>,
+    pub(crate) spaces: Arena<kind::Space, SpaceMeta, Arc<Ranges>>,
     pub(crate) domain: Domain,
     pub(crate) topology: Topology,
     pub(crate) moves: Moves,
@@ -120,6 +123,7 @@ impl Store {
             bindings: Arena::new(&domain).map_err(taken)?,
             drivers: Arena::new(&domain).map_err(taken)?,
             buses: Arena::new(&domain).map_err(taken)?,
+            spaces: Arena::new(&domain).map_err(taken)?,
             classes: Arena::new(&domain).map_err(taken)?,
             observers: Arena::new(&domain).map_err(taken)?,
             observing: Published::default(),

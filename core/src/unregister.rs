@@ -255,9 +255,11 @@ impl Store {
         found
     }
 
-    /// Takes objects that are leaving out of their directories, and the links from and to them away.
+    /// Takes objects that are leaving out of their directories, and the links from and to them away, and
+    /// their ranges of addresses.
     fn detach(&self, objects: &[KobjectHandle]) {
         let pin = self.inner.domain.pin();
+        let mut regions = Vec::new();
         for &object in objects {
             let Ok(node) = self.inner.nodes.get_leaving(&pin, object) else {
                 continue;
@@ -268,6 +270,7 @@ impl Store {
                 parent.remove(name, Child::Object(object));
             }
             let Some(more) = node.more() else { continue };
+            regions.append(&mut more.regions.lock());
             for (dir, link) in mem::take(&mut *more.links_here.lock()) {
                 if let Ok(dir) = self.inner.nodes.get_leaving(&pin, dir) {
                     dir.remove(&link, Child::Link(object));
@@ -281,6 +284,7 @@ impl Store {
                 }
             }
         }
+        self.release(regions);
     }
 
     /// What to answer for an object that cannot be removed any more: waits for whoever is at it.

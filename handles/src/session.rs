@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -114,13 +115,30 @@ impl<K: Kind, S, P> fmt::Debug for Session<'_, K, S, P> {
 // INVARIANTS: `value` is the payload of the object whose slot's address is in the ticket's cell, as in `Active`. Nobody else fills
 // the cell meanwhile, since the session is borrowed.
 #[must_use = "the object stays for as long as the guard lives"]
-pub struct Visit<'a, P> {
+pub struct Visit<'a, P: ?Sized> {
     value: NonNull<P>,
     ticket: Ticket,
     session: PhantomData<&'a P>,
 }
 
-impl<P> Deref for Visit<'_, P> {
+impl<'a, P: ?Sized> Visit<'a, P> {
+    /// The right to a part of the payload, in exchange for the right to the whole, where the payload has such a part.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, where `part` gives `None`.
+    #[inline]
+    pub fn try_map<U: ?Sized>(self, part: impl for<'r> FnOnce(&'r P) -> Option<&'r U>) -> Result<Visit<'a, U>, Self> {
+        let Some(value) = part(&self).map(NonNull::from) else {
+            return Err(self);
+        };
+        let this = ManuallyDrop::new(self);
+        // INVARIANT: what a payload lends for as long as it is borrowed is in it, or lives as long.
+        Ok(Visit { value, ticket: this.ticket, session: PhantomData })
+    }
+}
+
+impl<P: ?Sized> Deref for Visit<'_, P> {
     type Target = P;
 
     #[inline]
@@ -130,15 +148,15 @@ impl<P> Deref for Visit<'_, P> {
     }
 }
 
-impl<P> Drop for Visit<'_, P> {
+impl<P: ?Sized> Drop for Visit<'_, P> {
     #[inline]
     fn drop(&mut self) {
         self.ticket.leave();
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Visit<'_, P> {
+impl<P: ?Sized + fmt::Debug> fmt::Debug for Visit<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Visit").field(&**self).finish()
+        f.debug_tuple("Visit").field(&&**self).finish()
     }
 }

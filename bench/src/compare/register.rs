@@ -319,7 +319,8 @@ impl<R: Registry> Measured for Children<R> {
     fn round(&mut self, _: usize, _: Pattern, _: u64) -> Result<Done> {
         let this = &*self;
         let race = race(1, |_| {
-            let mut dirs: Result<Vec<_>> = this.dirs.clone().map(|number| this.registry.dir(&format!("dir{number}"))).collect();
+            let mut dirs: Result<Vec<_>> =
+                this.dirs.clone().map(|number| this.registry.dir(&format!("dir{number}"))).collect();
             move || {
                 let dirs = std::mem::replace(&mut dirs, Ok(Vec::new()))?;
                 let mut names = Names::new();
