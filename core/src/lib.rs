@@ -29,6 +29,7 @@ mod pending;
 mod presence;
 mod events;
 mod plain;
+mod obituary;
 
 mod bus;
 mod driver;
@@ -63,6 +64,7 @@ pub use handle::{
 pub use lookup::{Entry, EntryKind};
 pub use new_device::NewDevice;
 pub use observe::{Notice, Phase};
+pub use obituary::Obituary;
 pub use plain::PlainAttr;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use store::Store;

@@ -1,3 +1,4 @@
+use std::iter;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Store {
     /// # Panics
     ///
     /// With the panic of the drop of a payload whose removal could not be finished before: this object is as it was then.
+    #[track_caller]
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
         let nodes = &self.inner.nodes;
@@ -106,6 +108,7 @@ impl Store {
     /// # Panics
     ///
     /// With the first panic of a payload's drop.
+    #[track_caller]
     pub fn unregister_subtree(&self, object: impl AsKobject) -> Result<Removal> {
         let object = object.kobject();
         if object == self.root() {
@@ -165,6 +168,7 @@ impl Store {
         Ok(())
     }
 
+    #[track_caller]
     fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
         let mut leaving = self.inner.nodes.leave();
         let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
@@ -204,15 +208,18 @@ impl Store {
         (objects.len(), payload)
     }
 
+    #[track_caller]
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
         let _topology = self.inner.topology.lock();
         if self.inner.nodes.get(&self.inner.domain.pin(), object)?.has_children() {
             return Err(Error::HasChildren);
         }
+        self.inner.remember(&self.inner.domain.pin(), iter::once(object));
         Ok(leaving.mark(object)?)
     }
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
+    #[track_caller]
     fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
         let _topology = self.inner.topology.lock();
         let subtree = self.subtree(&self.inner.domain.pin(), top);
@@ -221,6 +228,7 @@ impl Store {
         if !others.iter().all(|other| self.inner.nodes.may_join(*other)) {
             return Err(Error::Leaving);
         }
+        self.inner.remember(&self.inner.domain.pin(), ours.iter().rev().copied());
         ours.iter().try_for_each(|object| leaving.mark(*object))?;
         Ok(Marked { ours: ours.len(), others })
     }
