@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter;
 use std::mem;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread, ThreadId};
@@ -17,6 +18,9 @@ use crate::store::{Inner, Store};
 
 /// So many objects are remembered unless the store is told otherwise.
 const KEPT: usize = 1024;
+
+/// Bytes that most removals of one object take.
+const BYTES: usize = 160;
 
 /// What a stale handle named, and how that came to leave. See [`Store::obituary`].
 ///
@@ -101,9 +105,9 @@ struct Removed {
     /// of the objects.
     text: String,
     /// Where in the text the file ends.
-    file_end: usize,
+    file_end: u32,
     /// Where in the text the ancestors end.
-    ancestors_end: usize,
+    ancestors_end: u32,
     line: u32,
     thread: Thread,
     when: Instant,
@@ -120,7 +124,7 @@ struct Gone {
     ty: Option<TypeHandle>,
     is_device: bool,
     /// Where in the text its name ends; it begins where the one before ends.
-    end: usize,
+    end: u32,
 }
 
 impl Default for Obituaries {
@@ -141,15 +145,6 @@ impl Obituaries {
         self.kept.lock().forget_but(most);
     }
 
-    fn push(&self, removed: Removed) {
-        let mut kept = self.kept.lock();
-        kept.objects += removed.len();
-        kept.removals.push_back(removed);
-        let forgotten = kept.forget_but(self.most());
-        drop(kept);
-        drop(forgotten);
-    }
-
     /// What is known of an object by the last removal of it (there are two where one has failed), and its type.
     fn find(&self, object: KobjectHandle) -> Option<(Obituary, Option<TypeHandle>)> {
         self.kept.lock().removals.iter().rev().find_map(|removed| removed.obituary(object))
@@ -157,21 +152,49 @@ impl Obituaries {
 }
 
 impl Kept {
-    /// Forgets the oldest. The last of those is given back, to be dropped under no lock.
+    /// Forgets the oldest, until no more objects are left than `most`. The last of those comes back, so that its memory can be
+    /// written to again.
     fn forget_but(&mut self, most: usize) -> Option<Removed> {
-        let mut forgotten = None;
+        let mut last = None;
         while self.objects > most {
             let Some(removed) = self.removals.pop_front() else { break };
             self.objects -= removed.len();
-            forgotten = Some(removed);
+            last = Some(removed);
         }
-        forgotten
+        last
+    }
+
+    /// Makes room for a removal of so many objects, and gives memory for it.
+    fn make_room(&mut self, count: usize, most: usize) -> (String, Vec<Gone>) {
+        let (bytes, below) = (BYTES + 16 * (count - 1), count - 1);
+        let (mut text, mut gone) = self.forget_but(most - count).map_or_else(Default::default, Removed::into_memory);
+        // Small removals must not keep the memory of large ones.
+        if text.capacity() > 4 * bytes {
+            text = String::new();
+        }
+        if gone.capacity() > 4 * below {
+            gone = Vec::new();
+        }
+        text.reserve(bytes);
+        gone.reserve(below);
+        (text, gone)
     }
 }
 
 impl Removed {
+    fn into_memory(self) -> (String, Vec<Gone>) {
+        let (mut text, mut below) = (self.text, self.below);
+        text.clear();
+        below.clear();
+        (text, below)
+    }
+
     fn len(&self) -> usize {
         1 + self.below.len()
+    }
+
+    fn text(&self, part: Range<u32>) -> Option<&str> {
+        self.text.get(part.start as usize..part.end as usize)
     }
 
     fn objects(&self) -> impl Iterator<Item = &Gone> {
@@ -183,12 +206,12 @@ impl Removed {
         let mut start = self.ancestors_end;
         self.objects().find_map(|gone| {
             let name = mem::replace(&mut start, gone.end)..gone.end;
-            (gone.object == object).then(|| Some((gone, self.text.get(name)?)))?
+            (gone.object == object).then(|| Some((gone, self.text(name)?)))?
         })
     }
 
     fn path(&self, object: KobjectHandle) -> String {
-        let ancestors = self.text.get(self.file_end..self.ancestors_end).unwrap_or_default();
+        let ancestors = self.text(self.file_end..self.ancestors_end).unwrap_or_default();
         let mut names: Vec<&str> = Vec::new();
         let mut at = object;
         while let Some((gone, name)) = self.find(at) {
@@ -208,7 +231,7 @@ impl Removed {
             type_name: None,
             path: self.path(object),
             top: self.path(self.first.object),
-            file: self.text.get(..self.file_end)?.into(),
+            file: self.text(0..self.file_end)?.into(),
             line: self.line,
             thread: self.thread.id(),
             thread_name: self.thread.name().map(Into::into),
@@ -231,10 +254,11 @@ impl Inner {
         let most = self.obituaries.most();
         let count = objects.len().min(most);
         let Some(top) = objects.next().filter(|_| count > 0) else { return };
-        let call = Location::caller();
-        let mut text = String::with_capacity(call.file().len() + 48 + 16 * count);
+        let (call, thread, when) = (Location::caller(), thread::current(), Instant::now());
+        let mut kept = self.obituaries.kept.lock();
+        let (mut text, mut below) = kept.make_room(count, most);
         text.push_str(call.file());
-        let file_end = text.len();
+        let file_end = end(&text);
         let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
         while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
             let place = node.place();
@@ -243,19 +267,33 @@ impl Inner {
             text.push('/');
             above = Ok(place.parent);
         }
-        let ancestors_end = text.len();
+        let ancestors_end = end(&text);
         let Some(first) = self.gone(pin, top, &mut text) else { return };
-        let below = objects.take(count - 1).filter_map(|object| self.gone(pin, object, &mut text)).collect();
-        let (thread, when) = (thread::current(), Instant::now());
-        self.obituaries.push(Removed { text, file_end, ancestors_end, line: call.line(), thread, when, first, below });
+        below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object, &mut text)));
+        kept.objects += 1 + below.len();
+        kept.removals.push_back(Removed {
+            text,
+            file_end,
+            ancestors_end,
+            line: call.line(),
+            thread,
+            when,
+            first,
+            below,
+        });
     }
 
     fn gone(&self, pin: &Pin<'_>, object: KobjectHandle, text: &mut String) -> Option<Gone> {
         let node = self.nodes.get_leaving(pin, object).ok()?;
         let place = node.place();
         text.push_str(place.name.as_deref()?);
-        Some(Gone { object, parent: place.parent, ty: node.ty, is_device: node.is_device, end: text.len() })
+        Some(Gone { object, parent: place.parent, ty: node.ty, is_device: node.is_device, end: end(text) })
     }
+}
+
+/// Where a text ends. A longer one is of no use to anybody.
+fn end(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
 /// What has left.

@@ -211,10 +211,12 @@ impl Store {
     #[track_caller]
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
         let _topology = self.inner.topology.lock();
-        if self.inner.nodes.get(&self.inner.domain.pin(), object)?.has_children() {
+        let pin = self.inner.domain.pin();
+        if self.inner.nodes.get(&pin, object)?.has_children() {
             return Err(Error::HasChildren);
         }
-        self.inner.remember(&self.inner.domain.pin(), iter::once(object));
+        self.inner.remember(&pin, iter::once(object));
+        drop(pin);
         Ok(leaving.mark(object)?)
     }
 
