@@ -32,6 +32,7 @@ mod events;
 mod plain;
 mod session;
 mod space;
+mod obituary;
 
 mod bus;
 mod driver;
@@ -67,6 +68,7 @@ pub use handle::{
 };
 pub use lookup::{Entry, EntryKind};
 pub use new_device::NewDevice;
+pub use obituary::Obituary;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
 pub use ranges::Region;

@@ -18,6 +18,7 @@ use crate::handle::{KobjectHandle, ObserverHandle, TypeHandle, kind};
 use crate::members::Published;
 use crate::moves::Moves;
 use crate::node::Node;
+use crate::obituary::Obituaries;
 use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
 use crate::ranges::Ranges;
@@ -85,6 +86,7 @@ pub(crate) struct Inner {
     pub(crate) root: KobjectHandle,
     /// How removals that go on later find the store; nothing once it is being dropped.
     pub(crate) later: Later,
+    pub(crate) obituaries: Obituaries,
 }
 
 pub(crate) type Later = Arc<Mutex<Weak<Inner>>>;
@@ -133,6 +135,7 @@ impl Store {
             panics: AtomicU64::new(0),
             root,
             later: Later::default(),
+            obituaries: Obituaries::default(),
         });
         *inner.later.lock() = Arc::downgrade(&inner);
         Ok(Self { inner, is_owner: true })

@@ -1,3 +1,4 @@
+use std::iter;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Store {
     /// # Panics
     ///
     /// With the panic of the drop of a payload whose removal could not be finished before: this object is as it was then.
+    #[track_caller]
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
         let nodes = &self.inner.nodes;
@@ -106,6 +108,7 @@ impl Store {
     /// # Panics
     ///
     /// With the first panic of a payload's drop.
+    #[track_caller]
     pub fn unregister_subtree(&self, object: impl AsKobject) -> Result<Removal> {
         let object = object.kobject();
         if object == self.root() {
@@ -165,6 +168,7 @@ impl Store {
         Ok(())
     }
 
+    #[track_caller]
     fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
         let mut leaving = self.inner.nodes.leave();
         let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
@@ -204,16 +208,19 @@ impl Store {
         (objects.len(), payload)
     }
 
+    #[track_caller]
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
         let pin = self.inner.domain.pin();
         let claim = self.inner.claim(&pin, object)?;
         if claim.has_children() {
             return Err(Error::HasChildren);
         }
+        self.inner.remember(&pin, iter::once(object));
         Ok(leaving.mark_under(&pin, object)?)
     }
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
+    #[track_caller]
     fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
         let _still = self.inner.topology.still();
         let pin = self.inner.domain.pin();
@@ -237,6 +244,7 @@ impl Store {
         if !others.iter().all(|other| self.inner.nodes.may_join_after(&pin, *other)) {
             return Err(Error::Leaving);
         }
+        self.inner.remember(&pin, ours.iter().map(|(object, _)| *object));
         ours.iter().rev().try_for_each(|(object, _)| leaving.mark_under(&pin, *object))?;
         Ok(Marked { ours: ours.len(), others })
     }

@@ -92,7 +92,6 @@ impl Row {
             operation,
             patterns,
             build,
-            huge: false,
             objects: None,
             huge: false,
             single: false,

@@ -22,6 +22,7 @@ mod links;
 mod locks;
 mod model;
 mod moves;
+mod obituaries;
 mod operations;
 mod own_end;
 mod paths;

@@ -100,6 +100,7 @@ fn no_operation_is_left_out() {
         "Store::is_empty",
         "Store::flush",
         "Store::reap",
+        "Store::keep_obituaries",
         "Store::define",
         "Store::define_group",
         "Store::define_attribute",

@@ -31,6 +31,7 @@ pub(super) const OPERATIONS: &[(&str, Run)] = &[
     ("Store::enter", |s| told(s.store().enter::<Payload>(s.object))),
     ("Store::enter_mut", |s| told(s.store().enter_mut::<Payload>(s.object))),
     ("Store::contains", |s| s.store().contains(s.object).to_string()),
+    ("Store::obituary", |s| s.store().obituary(s.object).map_or("nothing", |_| "ok").into()),
     ("Store::device", |s| told(s.store().device(s.object.kobject()))),
     ("Store::list", |s| told(s.store().list(s.object))),
     ("Store::list_group", |s| told(s.store().list_group(s.object, s.world.dir))),
