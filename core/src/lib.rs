@@ -34,6 +34,7 @@ mod entries;
 mod moves;
 mod payload;
 mod state;
+mod sync;
 
 pub use context::Context;
 pub use device_type::{AnyObject, DeviceType, Exclusive, Lending, Shared, Sharing, Type};

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use crate::error::{Error, Result};
 use crate::revoke::Revoked;
 use crate::store::{Inner, Later};
+use crate::sync::thread_local;
 
 thread_local! {
     /// Whether there is anything of the following.

@@ -1,10 +1,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use enodev_handles::{Arena, Domain, Strategy};
-use parking_lot::Mutex;
 
 use crate::attribute::{AttrCode, AttrMeta};
 use crate::error::{Error, Result};
@@ -14,6 +12,7 @@ use crate::moves::Moves;
 use crate::node::Node;
 use crate::payload::{Body, Payload};
 use crate::state::State;
+use crate::sync::{Mutex, thread};
 
 /// A store of devices, kobjects and attributes.
 ///
