@@ -1,9 +1,9 @@
 //! What an object has that callbacks of drivers run on, and its being bound to a driver.
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use enodev_attrs::Errno;
 use enodev_handles::{Active, Exclusive, Lock};

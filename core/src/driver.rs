@@ -1,5 +1,5 @@
+use crate::sync::atomic::{AtomicU8, Ordering};
 use std::any::Any;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use enodev_attrs::{Errno, Name};
 

@@ -1,11 +1,11 @@
 //! Lists of members that are read as they were at one moment, while they change.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::array;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::sync::Mutex;
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 /// How many branches a node of a list has, as a power of two.
 const BITS: u32 = 5;

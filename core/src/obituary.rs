@@ -1,17 +1,17 @@
 //! What is remembered of objects that have left.
 
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter;
 use std::mem;
 use std::ops::Range;
 use std::panic::Location;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread, ThreadId};
 use std::time::Instant;
 
+use crate::sync::Mutex;
 use enodev_handles::Pin;
-use parking_lot::Mutex;
 
 use crate::handle::{AsKobject, KobjectHandle, TypeHandle};
 use crate::store::{Inner, Store};

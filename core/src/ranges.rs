@@ -3,10 +3,10 @@
 use std::ops::{Bound, Deref, RangeBounds, RangeInclusive};
 use std::sync::Arc;
 
+use crate::sync::Mutex;
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use enodev_attrs::Errno;
-use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::handle::{DeviceHandle, SpaceHandle};

@@ -1,11 +1,9 @@
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use enodev_handles::{Arena, Domain, Strategy};
-use parking_lot::Mutex;
 
 use crate::attribute::{AttrCode, AttrMeta};
 use crate::binding::{BindingBody, BindingMeta};
@@ -24,6 +22,7 @@ use crate::payload::{Body, Payload};
 use crate::ranges::Ranges;
 use crate::space::SpaceMeta;
 use crate::state::State;
+use crate::sync::{Mutex, thread};
 use crate::topology::Topology;
 
 /// A store of devices, kobjects and attributes.
@@ -158,7 +157,7 @@ impl Store {
         self.inner.root
     }
 
-    /// How many objects there are, the root not counted; those that are leaving count.
+    /// How many objects there are, the root not counted; those that are leaving count, and those that are just being added.
     pub fn len(&self) -> usize {
         self.inner.nodes.len().saturating_sub(1)
     }
