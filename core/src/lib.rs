@@ -32,6 +32,7 @@ mod events;
 mod plain;
 mod session;
 mod space;
+mod audit;
 mod obituary;
 
 mod bus;
@@ -55,6 +56,7 @@ mod payload;
 mod state;
 mod sync;
 
+pub use audit::{Audit, Audited, Finding, FindingKind};
 pub use binding::Bound;
 pub use bus::{Bus, BusType};
 pub use context::Context;

@@ -27,7 +27,7 @@ pub(crate) struct Members<T> {
 }
 
 /// Where a member sits in a list. Nobody has a seat again that somebody had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Seat(u64);
 
 #[derive(Debug, Clone)]
