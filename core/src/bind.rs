@@ -66,11 +66,12 @@ impl Store {
     #[track_caller]
     pub fn bind(&self, device: DeviceHandle, driver: DriverHandle) -> Result {
         let object = device.kobject();
+        let is_there = || if self.inner.drivers.contains(driver) { Ok(()) } else { Err(Error::from(Errno::ENODEV)) };
+        is_there()?;
         let _parent = self.hold_parent(object)?;
         let held = self.hold_in_order(object)?.ok_or(Error::WrongType)?;
-        if !self.inner.drivers.contains(driver) {
-            return Err(Errno::ENODEV.into());
-        }
+        // It may have left while this waited.
+        is_there()?;
         match self.ask_driver(&held, object, driver)? {
             Answer::Bound => Ok(()),
             Answer::Refused(errno) => Err(errno.into()),
