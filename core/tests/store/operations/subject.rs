@@ -5,7 +5,7 @@ use std::thread;
 
 use enodev::{
     Access, AsKobject, AttrHandle, Attribute, DeviceHandle, DeviceType, Exclusive, File, Group, GroupHandle,
-    KobjectHandle, PlainAttr, Removal, Result, Shared, Store, Type,
+    KobjectHandle, PlainAttr, Removal, Result, Shared, SpaceHandle, Store, Type,
 };
 use parking_lot::Mutex;
 
@@ -69,6 +69,8 @@ pub(super) struct World {
     pub(super) alone: AttrHandle,
     /// One of the type, whose value the store keeps.
     pub(super) level: PlainAttr<u32>,
+    /// An address space; `sda` is at the addresses from 0x10 to 0x1f.
+    pub(super) space: SpaceHandle,
     /// A plain directory, which is there.
     pub(super) beside: KobjectHandle,
 }
@@ -105,10 +107,11 @@ macro_rules! world {
         let dir = store.define_group(Group::named("queue").attribute(text("depth"))).unwrap();
         let alone = store.define_attribute(text("alone")).unwrap();
         let level = store.plain(ty, "level").unwrap();
+        let space = store.create_space("mmio").unwrap();
         let beside = store.create(store.root(), "beside").unwrap();
         let (ty, payload) =
             (Ty::$sharing(ty), Payload { text: Arc::new(Mutex::new(b"old".into())), gate: Arc::default() });
-        World { store, ty, payload, group, dir, alone, level, beside }
+        World { store, ty, payload, group, dir, alone, level, space, beside }
     }};
 }
 
@@ -146,6 +149,7 @@ impl World {
         self.store.add_group(object, self.dir).unwrap();
         self.store.add_attribute(object, self.alone).unwrap();
         self.store.link(object, "peer", self.beside).unwrap();
+        self.store.map(object, self.space, 0x10..0x20).unwrap();
     }
 
     /// A furnished object that a link leads to and whose value has been read, and files of it: unread and begun.
@@ -161,9 +165,10 @@ impl World {
     }
 
     /// What is to be seen of all that is not the object itself.
-    fn around(&self) -> (Vec<String>, Vec<String>, Vec<u8>) {
+    fn around(&self) -> (Vec<String>, Vec<String>, Vec<u8>, usize) {
         let names = |object| names_in(&self.store, object);
-        (names(self.store.root()), names(self.beside), self.payload.text.lock().clone())
+        let regions = self.store.regions(self.space).unwrap().len();
+        (names(self.store.root()), names(self.beside), self.payload.text.lock().clone(), regions)
     }
 
     /// An object of this name in the slot of another, which has gone.
