@@ -143,7 +143,7 @@ pub use columns::{
     Bytes, Column, Density, InsertError, Join, Joined, Member, OnceColumn, PayloadColumn, Plain, SetError, join,
 };
 pub use domain::{Domain, Pin};
-pub use erased::{Erased, Shape};
+pub use erased::{Erased, Shape, View};
 pub use error::{CloseError, Closed, Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
 pub use exclusion::{Exclusion, ExclusionGuard};
 pub use exclusive::{ActiveMut, Exclusive, Lock};

@@ -150,7 +150,13 @@ impl Case {
         let (store, on) = (self.store(), self.world.bus.handle());
         let members = |bus| (store.devices_on(bus).map(Vec::from_iter), store.drivers_on(bus).map(Vec::from_iter));
         let class = store.devices_in(self.things.class).map(Vec::from_iter);
-        (members(on), members(self.things.bus_handle), class, store.driver_of(self.device), store.list(self.world.beside))
+        (
+            members(on),
+            members(self.things.bus_handle),
+            class,
+            store.driver_of(self.device),
+            store.list(self.world.beside),
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use enodev::{Access, AsKobject, Error, Event, File, KobjectHandle, Page, Result, Sole, Store};
+use enodev::{Access, AsKobject, Error, Event, File, KobjectHandle, Page, Result, Sole, SpaceHandle, Store};
 
 use super::subject::{GIVEN, Payload, Run, State, Subject};
 
@@ -79,6 +79,21 @@ pub(super) const OPERATIONS: &[(&str, Run)] = &[
     ("Store::suspend", |s| told(s.store().suspend(s.object))),
     ("Store::resume", |s| told(s.store().resume(s.object))),
     ("Store::shutdown", |s| told(s.store().shutdown(s.object))),
+    ("Store::map (device)", |s| told(s.store().map(s.object, s.world.space, 0x20..0x30))),
+    ("Store::remap (device)", |s| told(s.store().remap(s.object, s.world.space, 0x10, 0x20..0x30))),
+    ("Store::unmap (device)", |s| told(s.store().unmap(s.object, s.world.space, 0x10))),
+    ("Store::regions_of", |s| told(s.store().regions_of(s.object))),
+    ("Store::resolve (its address)", |s| by_address(s, |store, space| told(store.resolve(space, 0x12)))),
+    ("SpaceSession::resolve (its address)", |s| {
+        by_address(s, |store, space| told(store.space_session(space).unwrap().resolve(0x12)))
+    }),
+    ("SpaceSession::enter (its address)", |s| {
+        by_address(s, |store, space| told(store.space_session(space).unwrap().enter::<Payload>(0x12)))
+    }),
+    ("SpaceSession::enter_mut (its address)", |s| {
+        by_address(s, |store, space| told(store.space_session(space).unwrap().enter_mut::<Payload>(0x12)))
+    }),
+    ("Session::enter", |s| told(s.store().session().enter::<Payload>(s.object))),
     ("PlainAttr::load", |s| told_of_value(s, s.world.level.load(s.store(), s.object))),
     ("PlainAttr::store", |s| told_of_value(s, s.world.level.store(s.store(), s.object, 4))),
     ("File::read", |s| by_files(s, |file, store| told(file.read(store, &mut [0; 4])))),
@@ -160,6 +175,14 @@ fn by_link<T>(subject: &Subject, run: fn(&Store, KobjectHandle, &str) -> Result<
     match subject.state {
         State::Foreign | State::Null => "-".into(),
         _ => told(run(subject.store(), subject.world.beside, "disk")),
+    }
+}
+
+/// By an address at which the object is, or another that has replaced it.
+fn by_address(subject: &Subject, run: impl FnOnce(&Store, SpaceHandle) -> String) -> String {
+    match subject.state {
+        State::Foreign | State::Null => "-".into(),
+        _ => run(subject.store(), subject.world.space),
     }
 }
 

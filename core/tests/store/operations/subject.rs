@@ -6,7 +6,7 @@ use std::thread;
 use enodev::{
     Access, AnyObject, AsKobject, AttrHandle, Attribute, Bus, BusType, DeviceHandle, DeviceType, Driver, DriverHandle,
     Errno, Exclusive, File, Group, GroupHandle, KobjectHandle, NewDevice, PlainAttr, Removal, Result, Scope, Shared,
-    Store, Type,
+    SpaceHandle, Store, Type,
 };
 use parking_lot::Mutex;
 
@@ -95,6 +95,8 @@ pub(super) struct World {
     pub(super) alone: AttrHandle,
     /// One of the type, whose value the store keeps.
     pub(super) level: PlainAttr<u32>,
+    /// An address space; `sda` is at the addresses from 0x10 to 0x1f.
+    pub(super) space: SpaceHandle,
     /// A plain directory, which is there.
     pub(super) beside: KobjectHandle,
     /// The disk is on it.
@@ -135,12 +137,13 @@ macro_rules! world {
         let dir = store.define_group(Group::named("queue").attribute(text("depth"))).unwrap();
         let alone = store.define_attribute(text("alone")).unwrap();
         let level = store.plain(ty, "level").unwrap();
+        let space = store.create_space("mmio").unwrap();
         let beside = store.create(store.root(), "beside").unwrap();
         let (ty, payload) =
             (Ty::$sharing(ty), Payload { text: Arc::new(Mutex::new(b"old".into())), gate: Arc::default() });
         let bus = store.register_bus("slots", Slots).unwrap();
         let driver = store.register_driver(bus, "serves", Serves, ()).unwrap();
-        World { store, ty, payload, group, dir, alone, level, beside, bus, driver }
+        World { store, ty, payload, group, dir, alone, level, space, beside, bus, driver }
     }};
 }
 
@@ -191,6 +194,7 @@ impl World {
         self.store.add_group(object, self.dir).unwrap();
         self.store.add_attribute(object, self.alone).unwrap();
         self.store.link(object, "peer", self.beside).unwrap();
+        self.store.map(object, self.space, 0x10..0x20).unwrap();
     }
 
     /// A furnished object with a driver, that a link leads to and whose value has been read, and files of it: unread and begun.
@@ -206,10 +210,11 @@ impl World {
     }
 
     /// What is to be seen of all that is not the object itself.
-    fn around(&self) -> (Vec<String>, Vec<String>, Vec<u8>, Vec<DeviceHandle>) {
+    fn around(&self) -> (Vec<String>, Vec<String>, Vec<u8>, Vec<DeviceHandle>, usize) {
         let names = |object| names_in(&self.store, object);
         let on_bus = self.store.devices_on(self.bus.handle()).unwrap().filter(|device| self.store.contains(*device));
-        (names(self.store.root()), names(self.beside), self.payload.text.lock().clone(), on_bus.collect())
+        let regions = self.store.regions(self.space).unwrap().len();
+        (names(self.store.root()), names(self.beside), self.payload.text.lock().clone(), on_bus.collect(), regions)
     }
 
     /// An object of this name in the slot of another, which has gone.
