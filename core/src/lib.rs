@@ -33,6 +33,7 @@ mod plain;
 mod session;
 mod space;
 mod obituary;
+mod stats;
 
 mod bus;
 mod driver;
@@ -76,6 +77,7 @@ pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use session::Session;
 pub use space::SpaceSession;
+pub use stats::Stats;
 pub use store::Store;
 pub use unregister::Removal;
 

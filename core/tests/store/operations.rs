@@ -101,6 +101,7 @@ fn no_operation_is_left_out() {
         "Store::flush",
         "Store::reap",
         "Store::keep_obituaries",
+        "Store::stats",
         "Store::define",
         "Store::define_group",
         "Store::define_attribute",
