@@ -31,6 +31,7 @@ mod plain;
 mod regressions;
 mod removers;
 mod rename;
+mod stats;
 mod stores;
 mod stress;
 mod subtree;
