@@ -34,6 +34,7 @@ mod session;
 mod space;
 mod audit;
 mod obituary;
+mod stats;
 
 mod bus;
 mod driver;
@@ -78,6 +79,7 @@ pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use session::Session;
 pub use space::SpaceSession;
+pub use stats::Stats;
 pub use store::Store;
 pub use unregister::Removal;
 

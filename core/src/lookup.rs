@@ -303,7 +303,8 @@ impl Store {
     /// `ENODEV` once the object is leaving.
     pub fn path(&self, object: impl AsKobject) -> Result<String> {
         let object = object.kobject();
-        if self.inner.nodes.contains(object) { self.path_of(object) } else { Err(Errno::ENODEV.into()) }
+        self.inner.nodes.get(&self.inner.domain.pin(), object)?;
+        self.path_of(object)
     }
 
     /// As `path`, also of an object that is leaving.

@@ -146,6 +146,12 @@ impl Store {
         self.inner.panics.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How often one has.
+    pub(crate) fn noted_panics(&self) -> u64 {
+        // Relaxed: a count for people.
+        self.inner.panics.load(Ordering::Relaxed)
+    }
+
     /// The store of a removal that goes on after its caller's operation, unless it is being dropped.
     pub(crate) fn again(later: &Later) -> Option<Self> {
         let inner = later.lock().upgrade()?;

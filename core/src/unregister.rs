@@ -298,7 +298,8 @@ impl Store {
     /// What to answer for an object that cannot be removed any more: waits for whoever is at it.
     fn gone(&self, object: KobjectHandle) -> Error {
         match self.inner.nodes.join(object) {
-            Ok(()) => Stale.into(),
+            // A look-up that finds nothing, as whoever counts those is to know.
+            Ok(()) => self.inner.nodes.get(&self.inner.domain.pin(), object).err().unwrap_or(Stale).into(),
             Err(error) => error.into(),
         }
     }

@@ -79,6 +79,7 @@
 mod handle;
 mod error;
 mod domain;
+mod counts;
 mod arena;
 mod active;
 mod session;
@@ -142,6 +143,7 @@ pub use blocker::{Blocker, Visitor};
 pub use columns::{
     Bytes, Column, Density, InsertError, Join, Joined, Member, OnceColumn, PayloadColumn, Plain, SetError, join,
 };
+pub use counts::Counts;
 pub use domain::{Domain, Pin};
 pub use erased::{Erased, Shape, View};
 pub use error::{CloseError, Closed, Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};

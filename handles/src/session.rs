@@ -10,7 +10,7 @@ use crate::error::Stale;
 use crate::fences::Fences;
 use crate::handle::{Handle, Kind};
 use crate::records::{self, Ticket};
-use crate::slots::{Slot, Slots, stale};
+use crate::slots::{Slot, Slots};
 
 /// A thread's way into the objects of an arena, one at a time, for loops. Made by [`Arena::session`](crate::Arena::session).
 ///
@@ -59,7 +59,7 @@ impl<'a, K: Kind, S, P> Session<'a, K, S, P> {
 
     #[cold]
     fn enter_fenced(&mut self, handle: Handle<K>) -> Result<Visit<'_, P>, Stale> {
-        let slot = self.slots.slot(handle.index())?;
+        let slot = self.slots.look_up(handle.index())?;
         self.vacate();
         self.ticket.fill(slot.address());
         self.slots.fences.light();
@@ -70,7 +70,7 @@ impl<'a, K: Kind, S, P> Session<'a, K, S, P> {
     fn admit(&self, slot: &'a Slot<S, P>, handle: Handle<K>) -> Result<Visit<'_, P>, Stale> {
         if !slot.word().answers_to(handle.version()) {
             self.ticket.leave();
-            return stale();
+            return Err(self.slots.stale());
         }
         // INVARIANT: the slot is live and its address was in the cell before the word was read.
         Ok(Visit { value: slot.payload(), ticket: self.ticket, session: PhantomData })

@@ -32,6 +32,7 @@ mod ranges;
 mod regressions;
 mod removers;
 mod rename;
+mod stats;
 mod stores;
 mod stress;
 mod subtree;

@@ -106,6 +106,7 @@ fn no_operation_is_left_out() {
         "Store::register_bus",
         "Store::observe",
         "Store::new_device",
+        "Store::stats",
         "Store::define",
         "Store::define_group",
         "Store::define_attribute",
