@@ -3,13 +3,13 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 
+use smol_str::SmolStr;
 use thiserror::Error;
 
 use crate::Errno;
 
-/// The name of a directory entry. A clone shares the text.
+/// The name of a directory entry. One of up to 23 bytes needs no memory of its own; clones of a longer one share the text.
 ///
 /// # Invariants
 ///
@@ -27,7 +27,10 @@ use crate::Errno;
 /// # Ok::<(), InvalidName>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<str>);
+pub struct Name(SmolStr);
+
+// Few names are longer, and devices come and go with theirs.
+const _: () = assert!(size_of::<Option<Name>>() == 24, "a name is as large as a `String`, and there may be none");
 
 /// Why a text is not a [`Name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -71,7 +74,7 @@ impl Name {
         match text.bytes().find(|byte| matches!(byte, b'/' | b'\0')) {
             Some(b'/') => Err(InvalidName::Slash),
             Some(_) => Err(InvalidName::Nul),
-            None => Ok(Name(text.into())),
+            None => Ok(Name(SmolStr::new(text))),
         }
     }
 
@@ -171,9 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_shares_the_text() {
-        let name = Name::new("size").unwrap();
-        assert!(std::ptr::eq(name.as_str(), name.clone().as_str()));
+    fn a_clone_shares_the_text_unless_it_is_short() {
+        for (len, is_shared) in [(1, false), (23, false), (24, true), (255, true)] {
+            let name = Name::new(&"n".repeat(len)).unwrap();
+            let clone = name.clone();
+            assert_eq!((std::ptr::eq(name.as_str(), clone.as_str()), clone.len()), (is_shared, len));
+        }
     }
 
     #[test]

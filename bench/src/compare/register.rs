@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use enodev::{AsKobject, DeviceHandle, DeviceType, KobjectHandle, Shared, Store, Type};
@@ -304,40 +303,41 @@ impl<R: Registry> Measured for Subtrees<R> {
 }
 
 /// Devices that come into one directory, one after the other, and go again in that order.
-struct Children<R> {
-    registry: R,
+struct Children {
+    registry: Enodev,
     children: usize,
-    /// So many directories are filled and emptied in a round.
-    dirs: Range<usize>,
+    /// So many directories are filled and emptied in a round, one after the other.
+    dirs: usize,
 }
 
-fn children<R: Registry + 'static>(children: usize, all: usize) -> Result<Box<dyn Measured>> {
-    Ok(Box::new(Children { registry: R::empty()?, children, dirs: 0..all.div_ceil(children) }))
+fn children(children: usize, all: usize) -> Result<Box<dyn Measured>> {
+    Ok(Box::new(Children { registry: Enodev::empty()?, children, dirs: all.div_ceil(children) }))
 }
 
-impl<R: Registry> Measured for Children<R> {
+impl Children {
+    fn come_and_go(&self, dirs: &[KobjectHandle]) -> Result<()> {
+        let mut names = Names::new();
+        let mut devices = Vec::with_capacity(self.children);
+        for dir in dirs {
+            for number in 0..self.children {
+                devices.push(self.registry.register(dir, names.of(number), Payload::new(number as u64))?);
+            }
+            devices.drain(..).try_for_each(|device| self.registry.unregister(device).map(drop))?;
+        }
+        Ok(())
+    }
+}
+
+impl Measured for Children {
     fn round(&mut self, _: usize, _: Pattern, _: u64) -> Result<Done> {
         let this = &*self;
-        let race = race(1, |_| {
-            let mut dirs: Result<Vec<_>> =
-                this.dirs.clone().map(|number| this.registry.dir(&format!("dir{number}"))).collect();
-            move || {
-                let dirs = std::mem::replace(&mut dirs, Ok(Vec::new()))?;
-                let mut names = Names::new();
-                let mut devices = Vec::with_capacity(this.children);
-                for dir in &dirs {
-                    for number in 0..this.children {
-                        devices.push(this.registry.register(dir, names.of(number), Payload::new(number as u64))?);
-                    }
-                    devices.drain(..).try_for_each(|device| this.registry.unregister(device).map(drop))?;
-                }
-                Ok(())
-            }
-        });
-        let operations = self.children * self.dirs.len();
-        // Empty by now.
-        self.registry = R::empty()?;
-        done(race, operations as u64)
+        let dirs = (0..this.dirs).map(|number| this.registry.dir(&format!("dir{number}")));
+        let dirs = dirs.collect::<Result<Vec<_>>>()?;
+        let race = race(1, |_| || this.come_and_go(&dirs));
+        for dir in dirs {
+            this.registry.store.unregister_subtree(dir)?;
+        }
+        done(race, (this.children * this.dirs) as u64)
     }
 }
 
@@ -359,12 +359,12 @@ pub(crate) fn arc_subtrees(objects: usize) -> Result<Box<dyn Measured>> {
 
 /// Ten in each of many directories.
 pub(crate) fn few_children(objects: usize) -> Result<Box<dyn Measured>> {
-    children::<Enodev>(10.min(objects), objects)
+    children(10.min(objects), objects)
 }
 
 /// All in one directory.
 pub(crate) fn many_children(objects: usize) -> Result<Box<dyn Measured>> {
-    children::<Enodev>(objects, objects)
+    children(objects, objects)
 }
 
 #[cfg(test)]
