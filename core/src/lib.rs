@@ -53,6 +53,7 @@ mod moves;
 mod topology;
 mod payload;
 mod state;
+mod sync;
 
 pub use binding::Bound;
 pub use bus::{Bus, BusType};

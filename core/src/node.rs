@@ -1,15 +1,15 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use enodev_attrs::Name;
-use parking_lot::{Mutex, RwLock};
 
 use crate::entries::{Child, Entries, LinkSet};
 use crate::events::Events;
 use crate::handle::{KobjectHandle, TypeHandle};
 use crate::presence::Presence;
 use crate::ranges::Region;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, RwLock};
 
 /// What the store keeps of an object: readable under a pin, also while the object leaves.
 ///
@@ -38,6 +38,7 @@ pub(crate) struct Node {
     pub(crate) is_device: bool,
 }
 
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Node>() == 64, "a node fills one cache line");
 
 /// Where an object stands.

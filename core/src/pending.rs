@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::handle::{BindingHandle, DeviceHandle};
 use crate::revoke::Revoked;
 use crate::store::{Inner, Later, Store};
+use crate::sync::thread_local;
 
 thread_local! {
     /// Whether there is anything of the following.

@@ -1,11 +1,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use enodev_handles::{Arena, Domain, Strategy};
-use parking_lot::Mutex;
 
 use crate::attribute::{AttrCode, AttrMeta};
 use crate::binding::{BindingBody, BindingMeta};
@@ -24,6 +21,8 @@ use crate::payload::{Body, Payload};
 use crate::ranges::Ranges;
 use crate::space::SpaceMeta;
 use crate::state::State;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, thread};
 use crate::topology::Topology;
 
 /// A store of devices, kobjects and attributes.
