@@ -179,6 +179,11 @@ impl Store {
         Ok(Entry { name: meta.name.clone(), kind })
     }
 
+    /// Whether an object shows an attribute, or the directory of a group, under a name.
+    pub(crate) fn shows_beside_children(&self, pin: &Pin<'_>, node: &Node, name: &str) -> bool {
+        self.find(pin, node, name).is_ok() || self.find_dir(pin, node, name).is_some()
+    }
+
     /// The directory of a group that an object shows under a name.
     fn find_dir(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Option<Entry> {
         let own = self.type_of(pin, node).and_then(|ty| ty.dirs.get(name).copied());

@@ -157,7 +157,7 @@ impl Store {
         self.inner.root
     }
 
-    /// How many objects there are, the root not counted; those that are leaving count.
+    /// How many objects there are, the root not counted; those that are leaving count, and those that are just being added.
     pub fn len(&self) -> usize {
         self.inner.nodes.len().saturating_sub(1)
     }
