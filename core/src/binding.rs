@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use enodev_attrs::Errno;
 use enodev_handles::{Active, Exclusive, Lock};
@@ -15,6 +14,7 @@ use crate::members::Seat;
 use crate::payload::Body;
 use crate::pending;
 use crate::store::Store;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What an object has that is on a bus or in a class.
 pub(crate) struct Part {

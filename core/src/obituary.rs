@@ -6,15 +6,15 @@ use std::iter;
 use std::mem;
 use std::ops::Range;
 use std::panic::Location;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread, ThreadId};
 use std::time::Instant;
 
 use enodev_handles::Pin;
-use parking_lot::Mutex;
 
 use crate::handle::{AsKobject, KobjectHandle, TypeHandle};
 use crate::store::{Inner, Store};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// So many objects are remembered unless the store is told otherwise.
 const KEPT: usize = 1024;

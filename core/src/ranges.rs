@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use enodev_attrs::Errno;
-use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::handle::{DeviceHandle, SpaceHandle};
+use crate::sync::Mutex;
 
 /// Addresses of a space at which one device answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,12 +7,14 @@
 
 #[cfg(any(loom, shuttle))]
 pub(crate) use {
-    enodev_handles::sync::{Condvar, Mutex, RwLock, atomic, hint, thread},
+    enodev_handles::sync::{
+        Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, hint, thread,
+    },
     local as thread_local,
 };
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use {
-    parking_lot::{Condvar, Mutex, RwLock},
+    parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
     std::{hint, sync::atomic, thread, thread_local},
 };
 

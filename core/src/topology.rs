@@ -3,12 +3,12 @@
 use std::ops::Deref;
 
 use enodev_handles::Pin;
-use parking_lot::{MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::Result;
 use crate::handle::KobjectHandle;
 use crate::node::Node;
 use crate::store::Inner;
+use crate::sync::{MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The one lock of a store's tree as a whole; all else is done under the locks of single objects ([`Claim`]).
 ///
