@@ -1,6 +1,5 @@
 //! What an object has that callbacks of drivers run on, and its being bound to a driver.
 
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
@@ -15,6 +14,7 @@ use crate::members::Seat;
 use crate::payload::Body;
 use crate::pending;
 use crate::store::Store;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What an object has that is on a bus or in a class.
 pub(crate) struct Part {

@@ -1,4 +1,3 @@
-use crate::sync::atomic::{AtomicU8, Ordering};
 use std::any::Any;
 
 use enodev_attrs::{Errno, Name};
@@ -12,6 +11,7 @@ use crate::members::{Published, Seat};
 use crate::payload::{Payload, PayloadRef};
 use crate::scope::{Scope, Where};
 use crate::store::Store;
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::unregister::Removal;
 
 /// Code that serves devices of a bus.

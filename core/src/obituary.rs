@@ -1,6 +1,5 @@
 //! What is remembered of objects that have left.
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter;
@@ -10,11 +9,12 @@ use std::panic::Location;
 use std::thread::{self, Thread, ThreadId};
 use std::time::Instant;
 
-use crate::sync::Mutex;
 use enodev_handles::Pin;
 
 use crate::handle::{AsKobject, KobjectHandle, TypeHandle};
 use crate::store::{Inner, Store};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// So many objects are remembered unless the store is told otherwise.
 const KEPT: usize = 1024;

@@ -3,13 +3,13 @@
 use std::ops::{Bound, Deref, RangeBounds, RangeInclusive};
 use std::sync::Arc;
 
-use crate::sync::Mutex;
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use enodev_attrs::Errno;
 
 use crate::error::{Error, Result};
 use crate::handle::{DeviceHandle, SpaceHandle};
+use crate::sync::Mutex;
 
 /// Addresses of a space at which one device answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,3 @@
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
@@ -22,6 +21,7 @@ use crate::payload::{Body, Payload};
 use crate::ranges::Ranges;
 use crate::space::SpaceMeta;
 use crate::state::State;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, thread};
 use crate::topology::Topology;
 
