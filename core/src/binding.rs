@@ -4,7 +4,6 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 
-use enodev_attrs::Errno;
 use enodev_handles::{Active, Exclusive, Lock};
 
 use crate::driver::Data;
@@ -204,12 +203,12 @@ impl Store {
     /// Whether the part of a device says that it is bound to this driver: its binding.
     pub(crate) fn binding_to(&self, device: DeviceHandle, driver: DriverHandle) -> Result<BindingHandle> {
         let body = self.inner.nodes.enter(device.kobject())?;
-        let binding = body.part.as_ref().and_then(|part| part.binding()).ok_or(Error::NotBound)?;
         let pin = self.inner.domain.pin();
+        self.inner.drivers.get(&pin, driver)?;
+        let binding = body.part.as_ref().and_then(|part| part.binding()).ok_or(Error::NotBound)?;
         match self.inner.bindings.get(&pin, binding) {
             Ok(meta) if meta.driver == driver => Ok(binding),
-            _ if self.inner.drivers.contains(driver) => Err(Error::NotBound),
-            _ => Err(Errno::ENODEV.into()),
+            _ => Err(Error::NotBound),
         }
     }
 }
