@@ -99,7 +99,8 @@ impl Store {
         self.end_binding(device, binding)?.ok_or(Error::NotBound)
     }
 
-    /// Unbinds a device from what it is bound to. None where another thread has done so.
+    /// Unbinds a device from what it is bound to. None where another thread has done so; [`Error::Leaving`] where it is at it, and
+    /// cannot be waited for.
     pub(crate) fn end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
         if self.inner.bindings.is_inside(binding) {
             // Marked, and given up: to be taken up as the caller leaves, or by who comes first.
@@ -115,14 +116,18 @@ impl Store {
         let (mut guarded, body) = match (locked.transpose(), self.inner.nodes.enter(object)) {
             (Ok(guarded), Ok(body)) => (guarded, body),
             (Err(error), Ok(_)) => return Err(error),
-            (_, Err(_)) => return Ok(self.inner.nodes.join(object).map_or(Some(Removal::Begun(1)), |()| None)),
+            (locked, Err(_)) => {
+                // Who waits for another thread's removal is inside nothing.
+                drop((locked, code));
+                return self.inner.nodes.join(object).map(|()| None).map_err(|_| Error::Leaving);
+            }
         };
         let Some(part) = &body.part else { return Ok(None) };
         let leaving = match self.leave_binding(binding) {
             Ok(leaving) => leaving,
             Err(Error::Leaving) => {
-                drop((body, guarded));
-                return Ok(self.inner.bindings.join(binding).map_or(Some(Removal::Begun(1)), |()| None));
+                drop((body, guarded, code));
+                return self.inner.bindings.join(binding).map(|()| None).map_err(|_| Error::Leaving);
             }
             Err(Error::Errno(_)) => return Ok(None),
             Err(error) => return Err(error),

@@ -200,15 +200,14 @@ impl Store {
         Ok(Some(Bound { data, device: body, settle: Settle }))
     }
 
-    /// Whether the part of a device says that it is bound to this driver: its binding.
+    /// What binds a device to this driver; also one that is leaving.
     pub(crate) fn binding_to(&self, device: DeviceHandle, driver: DriverHandle) -> Result<BindingHandle> {
         let body = self.inner.nodes.enter(device.kobject())?;
-        let pin = self.inner.domain.pin();
-        self.inner.drivers.get(&pin, driver)?;
-        let binding = body.part.as_ref().and_then(|part| part.binding()).ok_or(Error::NotBound)?;
-        match self.inner.bindings.get(&pin, binding) {
-            Ok(meta) if meta.driver == driver => Ok(binding),
-            _ => Err(Error::NotBound),
+        let binding = body.part.as_ref().and_then(|part| part.binding());
+        match binding.filter(|binding| self.inner.driver_of(*binding) == Some(driver)) {
+            Some(binding) => Ok(binding),
+            None if self.inner.drivers.contains(driver) => Err(Error::NotBound),
+            None => Err(enodev_attrs::Errno::ENODEV.into()),
         }
     }
 }

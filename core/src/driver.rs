@@ -270,36 +270,44 @@ impl Store {
     ///
     /// With the panic of the driver's drop.
     pub fn unregister_driver(&self, driver: DriverHandle) -> Result<Removal> {
-        {
-            let pin = self.inner.domain.pin();
-            let meta = self.inner.drivers.get(&pin, driver)?;
-            meta.set_stage(Stage::Closing);
-            if let Ok(bus) = self.inner.buses.get(&pin, meta.bus) {
-                bus.drivers.change(|drivers| drivers.remove(meta.seat));
-            }
+        if !self.close_driver(driver) {
+            return self.join_driver(driver, 0);
         }
         let mut count = 0;
         let mut first = None;
         // None is added any more, and each pass leaves those only that cannot be waited for.
         for (device, binding) in self.bound_to(driver) {
             count += 1;
-            if let Err(error) = self.end_binding(device, binding) {
-                first = first.or(Some(error));
+            match self.end_binding(device, binding) {
+                // What cannot be waited for goes on without the caller.
+                Ok(_) | Err(Error::Leaving) => {}
+                Err(error) => first = first.or(Some(error)),
             }
         }
-        let is_left = {
-            let pin = self.inner.domain.pin();
-            let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return self.join_driver(driver, count) };
-            if first.is_none() {
-                meta.set_stage(Stage::Orphaned);
-            }
-            meta.bound.load().members.len() != 0
-        };
         match first {
             Some(error) => Err(error),
-            None if is_left => Ok(Removal::Begun(count)),
+            None if self.orphan_driver(driver) => Ok(Removal::Begun(count)),
             None => self.drop_driver(driver, count),
         }
+    }
+
+    /// Has a driver serve no further device; says whether it is there.
+    fn close_driver(&self, driver: DriverHandle) -> bool {
+        let pin = self.inner.domain.pin();
+        let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return false };
+        meta.set_stage(Stage::Closing);
+        if let Ok(bus) = self.inner.buses.get(&pin, meta.bus) {
+            bus.drivers.change(|drivers| drivers.remove(meta.seat));
+        }
+        true
+    }
+
+    /// Leaves a driver to who unbinds it from its last device; says whether there is one.
+    fn orphan_driver(&self, driver: DriverHandle) -> bool {
+        let pin = self.inner.domain.pin();
+        let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return false };
+        meta.set_stage(Stage::Orphaned);
+        meta.bound.load().members.len() != 0
     }
 
     /// The devices that a driver is bound to, the last one first.

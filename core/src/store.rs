@@ -190,6 +190,7 @@ impl Drop for Store {
         // their leaves: they do not find the tree any more.
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.nodes.forget_guards();
+            inner.bindings.forget_guards();
         }
         let first = catch_unwind(AssertUnwindSafe(|| self.reap()));
         // It fails only where the system refuses the barrier; then the arena drops the payloads, in no order.

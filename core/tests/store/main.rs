@@ -4,6 +4,8 @@
 
 mod again;
 mod attributes;
+mod binding;
+mod chips;
 mod common;
 mod consumers;
 mod decisions;
