@@ -34,6 +34,7 @@ mod session;
 mod space;
 mod audit;
 mod obituary;
+mod portable;
 mod stats;
 
 mod bus;
@@ -75,6 +76,7 @@ pub use new_device::NewDevice;
 pub use obituary::Obituary;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
+pub use portable::{InvalidPortable, Portable};
 pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use session::Session;

@@ -298,8 +298,7 @@ impl Store {
     /// What to answer for an object that cannot be removed any more: waits for whoever is at it.
     fn gone(&self, object: KobjectHandle) -> Error {
         match self.inner.nodes.join(object) {
-            // A look-up that finds nothing, as whoever counts those is to know.
-            Ok(()) => self.inner.nodes.get(&self.inner.domain.pin(), object).err().unwrap_or(Stale).into(),
+            Ok(()) => Stale.into(),
             Err(error) => error.into(),
         }
     }
