@@ -36,6 +36,7 @@ mod audit;
 mod obituary;
 mod portable;
 mod stats;
+mod trace;
 
 mod bus;
 mod driver;

@@ -148,6 +148,7 @@ impl Store {
     pub(crate) fn note_panic(&self) {
         // Relaxed: a count for people.
         self.inner.panics.fetch_add(1, Ordering::Relaxed);
+        self.trace_panic();
     }
 
     /// How often one has.
