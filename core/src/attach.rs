@@ -227,6 +227,7 @@ impl Store {
     ) -> Result<Decision> {
         pending::begin();
         let decision = self.decide_inside(object, group, may);
+        self.trace_panics(object);
         pending::settle()?;
         decision
     }

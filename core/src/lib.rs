@@ -34,7 +34,9 @@ mod session;
 mod space;
 mod audit;
 mod obituary;
+mod portable;
 mod stats;
+mod trace;
 
 mod bus;
 mod driver;
@@ -75,6 +77,7 @@ pub use new_device::NewDevice;
 pub use obituary::Obituary;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
+pub use portable::{InvalidPortable, Portable};
 pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use session::Session;

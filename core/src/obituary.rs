@@ -245,7 +245,7 @@ impl Removed {
 
 impl Inner {
     /// Remembers objects that are about to be marked: the first is the one that the others are below, and parents come before
-    /// children. The topology lock is held.
+    /// children. The caller has claimed them all ([`Topology`](crate::topology::Topology)), so they are not moved.
     ///
     /// Called before they are marked, so that whoever meets `ENODEV` is told why. Where the marking fails, they are there still, and
     /// nobody is told this.
@@ -259,14 +259,17 @@ impl Inner {
         let (mut text, mut below) = kept.make_room(count, most);
         text.push_str(call.file());
         let file_end = end(&text);
-        let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
-        while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
-            let place = node.place();
-            let Some(name) = &place.name else { break };
-            text.push_str(name);
-            text.push('/');
-            above = Ok(place.parent);
-        }
+        self.moves.mostly_settled(|| {
+            text.truncate(file_end as usize);
+            let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
+            while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
+                let place = node.place();
+                let Some(name) = &place.name else { break };
+                text.push_str(name);
+                text.push('/');
+                above = Ok(place.parent);
+            }
+        });
         let ancestors_end = end(&text);
         let Some(first) = self.gone(pin, top, &mut text) else { return };
         below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object, &mut text)));

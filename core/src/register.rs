@@ -48,7 +48,9 @@ impl Store {
     ) -> Result<KobjectHandle> {
         let (name, payload) = self.draft(name, ty, payload)?;
         let (mut begin, mut payload) = (Begin::plain(Some(ty.handle()), false), Some(payload));
-        self.insert(parent.kobject(), name, &mut begin, &mut payload)
+        let object = self.insert(parent.kobject(), name, &mut begin, &mut payload);
+        self.trace_registered(parent.kobject(), object);
+        object
     }
 
     /// Adds a plain directory: an object without attributes or payload.
@@ -58,7 +60,10 @@ impl Store {
     /// As [`register`](Self::register).
     pub fn create(&self, parent: impl AsKobject, name: &str) -> Result<KobjectHandle> {
         let name = Name::new(name)?;
-        self.insert(parent.kobject(), name, &mut Begin::plain(None, false), &mut Some(Payload::NONE))
+        let parent = parent.kobject();
+        let object = self.insert(parent, name, &mut Begin::plain(None, false), &mut Some(Payload::NONE));
+        self.trace_registered(parent, object);
+        object
     }
 
     /// Asks the groups of a type what of them is there for an object that is still to be made. Those that say nothing special are left

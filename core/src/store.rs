@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::obituary::Obituaries;
 use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
+use crate::portable;
 use crate::ranges::Ranges;
 use crate::space::SpaceMeta;
 use crate::state::State;
@@ -86,6 +87,8 @@ pub(crate) struct Inner {
     /// How removals that go on later find the store; nothing once it is being dropped.
     pub(crate) later: Later,
     pub(crate) obituaries: Obituaries,
+    /// What tells the store from all others, of whatever process.
+    pub(crate) nonce: u128,
 }
 
 pub(crate) type Later = Arc<Mutex<Weak<Inner>>>;
@@ -135,6 +138,7 @@ impl Store {
             root,
             later: Later::default(),
             obituaries: Obituaries::default(),
+            nonce: portable::nonce(),
         });
         *inner.later.lock() = Arc::downgrade(&inner);
         Ok(Self { inner, is_owner: true })
@@ -144,6 +148,7 @@ impl Store {
     pub(crate) fn note_panic(&self) {
         // Relaxed: a count for people.
         self.inner.panics.fetch_add(1, Ordering::Relaxed);
+        self.trace_panic();
     }
 
     /// How often one has.

@@ -30,6 +30,7 @@ mod own_end;
 mod paths;
 mod payloads;
 mod plain;
+mod portable;
 mod ranges;
 mod regressions;
 mod removers;

@@ -108,6 +108,8 @@ fn no_operation_is_left_out() {
         "Store::new_device",
         "Store::stats",
         "Store::audit",
+        "Store::portable",
+        "Store::recall",
         "Store::define",
         "Store::define_group",
         "Store::define_attribute",
