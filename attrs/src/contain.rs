@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The asserted unwind safety is the caller's to keep: what `callback` shares with the caller must be
 /// usable after any half of it has run.
 #[inline]
-pub(crate) fn contain<T>(callback: impl FnOnce() -> T) -> Option<T> {
+pub fn contain<T>(callback: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(callback)) {
         Ok(value) => Some(value),
         Err(carried) => {

@@ -54,7 +54,7 @@ mod thing;
 mod mode;
 mod name;
 mod errno;
-mod contain;
+pub mod contain;
 #[cfg(feature = "fault-points")]
 pub mod fault;
 

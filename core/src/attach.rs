@@ -205,7 +205,7 @@ impl Store {
     }
 
     /// Whether the object can be given the group, as far as it has it already.
-    fn may_add(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> Result {
+    pub(crate) fn may_add(&self, node: &Node, group: GroupHandle, meta: &GroupMeta) -> Result {
         if Some(meta.ty) == node.ty || node.more().is_some_and(|more| more.presence.read().leaving(group).is_some()) {
             return Err(Error::Exists);
         }

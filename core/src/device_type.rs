@@ -135,7 +135,7 @@ impl<T: Send + 'static> private::Sealed for Exclusive<T> {
 
     fn wrap(value: T, form: &Form) -> Option<Payload> {
         let Form::Exclusive(views) = form else { return None };
-        Some(Payload::Exclusive(Box::new(Locked::new(value, views))))
+        Some(Payload::Exclusive(Some(Box::new(Locked::new(value, views)))))
     }
 }
 

@@ -50,6 +50,21 @@ pub enum Error {
     /// hidden is hidden. `EPERM`.
     #[error("the system refuses the memory barrier")]
     Barrier,
+    /// The device has a driver already. `EBUSY`.
+    #[error("the device is bound")]
+    Bound,
+    /// The device is not bound to that driver. `EINVAL`.
+    #[error("the device is not bound to it")]
+    NotBound,
+    /// The driver does not serve such devices, says the bus. `EINVAL`.
+    #[error("the driver does not serve such devices")]
+    NoMatch,
+    /// The lock that the caller holds is not the parent's. `EINVAL`.
+    #[error("the lock is another device's")]
+    NotHeld,
+    /// The bus or the class is in use. `EBUSY`.
+    #[error("it is in use")]
+    InUse,
     /// The index space or the memory is exhausted. `ENOMEM`.
     #[error("the store is full")]
     Full,
@@ -71,10 +86,10 @@ impl Error {
             Self::Exists => Errno::EEXIST,
             Self::NotFound => Errno::ENOENT,
             Self::HasChildren => Errno::ENOTEMPTY,
-            Self::WrongType => Errno::EINVAL,
+            Self::WrongType | Self::NotBound | Self::NoMatch | Self::NotHeld => Errno::EINVAL,
             Self::Root | Self::Barrier => Errno::EPERM,
             Self::Inside | Self::Deadlock => Errno::EDEADLK,
-            Self::Leaving => Errno::EBUSY,
+            Self::Leaving | Self::Bound | Self::InUse => Errno::EBUSY,
             Self::Full => Errno::ENOMEM,
             Self::Domain(DomainError::Membarrier) => Errno::EOPNOTSUPP,
             Self::Domain(_) => Errno::EAGAIN,

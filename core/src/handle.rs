@@ -29,6 +29,16 @@ pub mod kind {
         Attr
         /// Attributes that objects get and lose together.
         Group
+        /// Where devices and drivers meet.
+        Bus
+        /// Code that serves devices of a bus.
+        Driver
+        /// One device's being served by one driver.
+        Binding
+        /// Devices that do the same thing, whatever they hang on.
+        Class
+        /// One who is told what becomes of devices.
+        Observer
     }
 }
 
@@ -42,6 +52,16 @@ pub type TypeHandle = Handle<kind::Type>;
 pub type AttrHandle = Handle<kind::Attr>;
 /// Names a group of attributes as it was defined. On an object it is addressed as (object, group).
 pub type GroupHandle = Handle<kind::Group>;
+/// Names a bus.
+pub type BusHandle = Handle<kind::Bus>;
+/// Names a driver.
+pub type DriverHandle = Handle<kind::Driver>;
+/// Names a device's being bound to a driver: each time it is bound is another one.
+pub(crate) type BindingHandle = Handle<kind::Binding>;
+/// Names a class.
+pub type ClassHandle = Handle<kind::Class>;
+/// Names an observer.
+pub type ObserverHandle = Handle<kind::Observer>;
 
 /// A handle of something that has a place in the tree.
 pub trait AsKobject: Copy {

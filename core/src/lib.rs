@@ -13,6 +13,7 @@ mod device_type;
 mod context;
 mod error;
 
+mod new_device;
 mod register;
 mod unregister;
 mod links;
@@ -29,6 +30,18 @@ mod presence;
 mod events;
 mod plain;
 
+mod bus;
+mod driver;
+mod class;
+mod bind;
+mod bury;
+mod binding;
+mod power;
+mod scope;
+mod observe;
+
+mod members;
+mod order;
 mod node;
 mod entries;
 mod moves;
@@ -36,14 +49,23 @@ mod topology;
 mod payload;
 mod state;
 
+pub use binding::Bound;
+pub use bus::{Bus, BusType};
 pub use context::Context;
 pub use device_type::{AnyObject, DeviceType, Exclusive, Lending, Shared, Sharing, Type};
+pub use driver::Driver;
 pub use error::{Error, Result};
 pub use events::{Changed, Event};
 pub use file::{File, Sole};
-pub use handle::{AsKobject, AttrHandle, DeviceHandle, GroupHandle, KobjectHandle, TypeHandle, kind};
+pub use handle::{
+    AsKobject, AttrHandle, BusHandle, ClassHandle, DeviceHandle, DriverHandle, GroupHandle, KobjectHandle,
+    ObserverHandle, TypeHandle, kind,
+};
 pub use lookup::{Entry, EntryKind};
+pub use new_device::NewDevice;
+pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
+pub use scope::{Held, Holds, Reached, Scope};
 pub use store::Store;
 pub use unregister::Removal;
 

@@ -298,8 +298,13 @@ impl Store {
     /// `ENODEV` once the object is leaving.
     pub fn path(&self, object: impl AsKobject) -> Result<String> {
         let object = object.kobject();
+        if self.inner.nodes.contains(object) { self.path_of(object) } else { Err(Errno::ENODEV.into()) }
+    }
+
+    /// As `path`, also of an object that is leaving.
+    pub(crate) fn path_of(&self, object: KobjectHandle) -> Result<String> {
         self.inner.settled(|pin| {
-            let mut place = self.inner.nodes.get(pin, object)?.place();
+            let mut place = self.inner.nodes.get_leaving(pin, object)?.place();
             let mut places = Vec::with_capacity(8);
             while place.name.is_some() {
                 // An ancestor may be leaving: then so is the object, and this is where it was.

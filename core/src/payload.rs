@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use enodev_handles::{Erased, Exclusive, Shape};
 
+use crate::binding::Part;
 use crate::handle::TypeHandle;
 use crate::state::State;
 
@@ -12,16 +13,18 @@ use crate::state::State;
 pub(crate) struct Body {
     pub(crate) payload: Payload,
     pub(crate) state: State,
+    /// Of devices that are on a bus or in a class.
+    pub(crate) part: Option<Box<Part>>,
 }
 
 const _: () = assert!(size_of::<Body>() <= 56, "a body and the word of its slot fill one cache line");
 
 /// What the driver gave.
+///
+/// A plain directory's is [`NONE`](Self::NONE). That one is no variant of its own, as there is room for two beside no further word.
 pub enum Payload {
-    /// A plain directory's.
-    None,
     Shared(Erased<Views>),
-    Exclusive(Box<Locked>),
+    Exclusive(Option<Box<Locked>>),
 }
 
 /// An exclusive payload, and what can be asked of it without its lock.
@@ -131,6 +134,8 @@ fn view<U: ?Sized + 'static>(value: &Erased<Views>) -> Option<&U> {
 }
 
 impl Payload {
+    pub(crate) const NONE: Self = Self::Exclusive(None);
+
     /// The payload as a `U`, where it is shared and is published as one.
     #[inline]
     pub(crate) fn shared<U: ?Sized + 'static>(&self) -> Option<&U> {
@@ -140,7 +145,7 @@ impl Payload {
 
     pub(crate) fn locked(&self) -> Option<&Locked> {
         match self {
-            Self::Exclusive(value) => Some(value),
+            Self::Exclusive(value) => value.as_deref(),
             _ => None,
         }
     }
@@ -150,34 +155,34 @@ impl Payload {
     pub(crate) fn ty(&self) -> TypeHandle {
         match self {
             Self::Shared(value) => value.beside().ty,
-            Self::Exclusive(value) => value.views.ty,
-            Self::None => TypeHandle::null(),
+            Self::Exclusive(Some(value)) => value.views.ty,
+            Self::Exclusive(None) => TypeHandle::null(),
         }
     }
 
     /// Whether [`into_value`](Self::into_value) gives a `T`.
     pub(crate) fn is<T: 'static>(&self) -> bool {
         match self {
-            Self::None => false,
+            Self::Exclusive(None) => false,
             Self::Shared(value) => value.is::<T>(),
-            Self::Exclusive(value) => value.value == TypeId::of::<T>(),
+            Self::Exclusive(Some(value)) => value.value == TypeId::of::<T>(),
         }
     }
 
     pub(crate) fn into_value<T: 'static>(self) -> Option<T> {
         match self {
-            Self::None => None,
+            Self::Exclusive(None) => None,
             Self::Shared(value) => value.into_value().ok(),
-            Self::Exclusive(value) => value.guarded.into_inner().value.downcast::<T>().ok().map(|value| *value),
+            Self::Exclusive(Some(value)) => value.guarded.into_inner().value.downcast::<T>().ok().map(|value| *value),
         }
     }
 
     /// The payload of an object that nobody knows yet.
     pub(crate) fn lend(&mut self) -> PayloadRef<'_> {
         match self {
-            Self::None => PayloadRef::None,
+            Self::Exclusive(None) => PayloadRef::None,
             Self::Shared(value) => PayloadRef::Shared(value),
-            Self::Exclusive(value) => PayloadRef::Exclusive(value.guarded.get_mut()),
+            Self::Exclusive(Some(value)) => PayloadRef::Exclusive(value.guarded.get_mut()),
         }
     }
 }
@@ -216,7 +221,7 @@ impl fmt::Debug for Guarded {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::None => "None",
+            Self::Exclusive(None) => "None",
             Self::Shared(..) => "Shared",
             Self::Exclusive(..) => "Exclusive",
         })

@@ -3,14 +3,17 @@
 use std::cell::{Cell, RefCell};
 
 use crate::error::{Error, Result};
+use crate::handle::{BindingHandle, DeviceHandle};
 use crate::revoke::Revoked;
-use crate::store::{Inner, Later};
+use crate::store::{Inner, Later, Store};
 
 thread_local! {
     /// Whether there is anything of the following.
     static PENDING: Cell<bool> = const { Cell::new(false) };
     /// Why a removal could not be finished as the callback returned that had begun it.
     static UNFINISHED: Cell<Option<Error>> = const { Cell::new(None) };
+    /// Devices that are to be unbound, and whose bindings the thread was inside of.
+    static UNBINDINGS: RefCell<Vec<(Later, DeviceHandle, BindingHandle)>> = const { RefCell::new(Vec::new()) };
     /// Attributes that are not shown any more, and which the thread was inside of.
     static REVOKED: RefCell<Vec<(Later, Revoked)>> = const { RefCell::new(Vec::new()) };
 }
@@ -65,8 +68,41 @@ fn settle_all() -> Result {
             UNFINISHED.set(Some(error));
         }
     }
-    PENDING.set(!kept.is_empty());
+    settle_unbindings();
+    PENDING.set(!kept.is_empty() || UNBINDINGS.try_with(|all| !all.borrow().is_empty()).unwrap_or(false));
     // If the thread's memory of it is gone, it was gone above, and there is nothing to keep.
     let _ = REVOKED.try_with(|all| all.borrow_mut().append(&mut kept));
     UNFINISHED.take().map_or(Ok(()), Err)
+}
+
+/// Has a device unbound as the calling thread leaves what its driver keeps of it. Where that thread is at its end, it is left to who
+/// removes the device or the driver.
+pub(crate) fn put_off_unbinding(inner: &Inner, device: DeviceHandle, binding: BindingHandle) {
+    let noted = UNBINDINGS.try_with(|all| all.borrow_mut().push((Later::clone(&inner.later), device, binding)));
+    if noted.is_ok() {
+        PENDING.set(true);
+    }
+}
+
+/// Unbinds what the calling thread has put off and can unbind now.
+#[inline]
+pub(crate) fn settle_unbindings() {
+    if PENDING.get() {
+        settle_all_unbindings();
+    }
+}
+
+#[cold]
+fn settle_all_unbindings() {
+    let mut kept = Vec::new();
+    let next = || UNBINDINGS.try_with(|all| all.borrow_mut().pop()).ok().flatten();
+    while let Some((later, device, binding)) = next() {
+        let Some(store) = Store::again(&later) else { continue };
+        if store.inner.bindings.is_inside(binding) {
+            kept.push((later, device, binding));
+        } else if let Err(error) = store.release(device, binding) {
+            unfinished(error);
+        }
+    }
+    let _ = UNBINDINGS.try_with(|all| all.borrow_mut().append(&mut kept));
 }

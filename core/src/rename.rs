@@ -94,8 +94,15 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether an object is a proper ancestor of another.
+    pub(crate) fn is_above(&self, object: KobjectHandle, below: KobjectHandle) -> bool {
+        object != below && self.inner.settled(|pin| self.inner.is_at_or_below(pin, below, object))
+    }
+}
+
 impl Inner {
-    /// Whether an object is `top` or somewhere below it. Nothing else is moved.
+    /// Whether an object is `top` or somewhere below it, while nothing is moved.
     fn is_at_or_below(&self, pin: &Pin<'_>, object: KobjectHandle, top: KobjectHandle) -> bool {
         let mut at = object;
         while at != top {

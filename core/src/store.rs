@@ -1,5 +1,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
 
@@ -7,11 +8,17 @@ use enodev_handles::{Arena, Domain, Strategy};
 use parking_lot::Mutex;
 
 use crate::attribute::{AttrCode, AttrMeta};
+use crate::binding::{BindingBody, BindingMeta};
+use crate::bus::{BusCode, BusMeta};
+use crate::class::ClassMeta;
+use crate::driver::{DriverCode, DriverMeta};
 use crate::error::{Error, Result};
 use crate::group::{GroupCode, GroupMeta, TypeCode, TypeMeta};
-use crate::handle::{KobjectHandle, TypeHandle, kind};
+use crate::handle::{KobjectHandle, ObserverHandle, TypeHandle, kind};
+use crate::members::Published;
 use crate::moves::Moves;
 use crate::node::Node;
+use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
 use crate::state::State;
 use crate::topology::Topology;
@@ -60,9 +67,18 @@ pub(crate) struct Inner {
     pub(crate) types: Arena<kind::Type, TypeMeta, TypeCode>,
     /// The type, which no object has, of attributes that objects are given one by one.
     pub(crate) untyped: TypeHandle,
+    pub(crate) bindings: Arena<kind::Binding, BindingMeta, BindingBody>,
+    pub(crate) drivers: Arena<kind::Driver, DriverMeta, DriverCode>,
+    pub(crate) buses: Arena<kind::Bus, BusMeta, BusCode>,
+    pub(crate) classes: Arena<kind::Class, ClassMeta, ()>,
+    pub(crate) observers: Arena<kind::Observer, (), ObserverCode>,
+    /// The observers, in the order in which they came.
+    pub(crate) observing: Published<ObserverHandle>,
     pub(crate) domain: Domain,
     pub(crate) topology: Topology,
     pub(crate) moves: Moves,
+    /// How often a callback has panicked that is no attribute's.
+    panics: AtomicU64,
     pub(crate) root: KobjectHandle,
     /// How removals that go on later find the store; nothing once it is being dropped.
     pub(crate) later: Later,
@@ -91,16 +107,37 @@ impl Store {
         // The domain is new, so no kind is taken.
         let taken = |_| Error::Full;
         let nodes = Arena::new(&domain).map_err(taken)?;
-        let root = nodes.insert(Node::root(), Body { payload: Payload::None, state: State::default() })?;
-        let (attrs, groups) = (Arena::new(&domain).map_err(taken)?, Arena::new(&domain).map_err(taken)?);
+        let root = nodes.insert(Node::root(), Body { payload: Payload::NONE, state: State::default(), part: None })?;
         let types: Arena<kind::Type, TypeMeta, TypeCode> = Arena::new(&domain).map_err(taken)?;
         // A handle that nothing else will ever have: its slot stays reserved.
         let untyped = types.reserve().map(|slot| std::mem::ManuallyDrop::new(slot).handle())?;
-        let (topology, moves, later) = (Topology::default(), Moves::default(), Later::default());
-        let inner = Inner { nodes, attrs, groups, types, untyped, domain, topology, moves, root, later };
-        let inner = Arc::new(inner);
+        let inner = Arc::new(Inner {
+            nodes,
+            attrs: Arena::new(&domain).map_err(taken)?,
+            groups: Arena::new(&domain).map_err(taken)?,
+            types,
+            untyped,
+            bindings: Arena::new(&domain).map_err(taken)?,
+            drivers: Arena::new(&domain).map_err(taken)?,
+            buses: Arena::new(&domain).map_err(taken)?,
+            classes: Arena::new(&domain).map_err(taken)?,
+            observers: Arena::new(&domain).map_err(taken)?,
+            observing: Published::default(),
+            domain,
+            topology: Topology::default(),
+            moves: Moves::default(),
+            panics: AtomicU64::new(0),
+            root,
+            later: Later::default(),
+        });
         *inner.later.lock() = Arc::downgrade(&inner);
         Ok(Self { inner, is_owner: true })
+    }
+
+    /// A callback has panicked that is no attribute's.
+    pub(crate) fn note_panic(&self) {
+        // Relaxed: a count for people.
+        self.inner.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The store of a removal that goes on after its caller's operation, unless it is being dropped.

@@ -82,11 +82,9 @@ impl Store {
             Err(error) => return Err(error),
         }
         self.inner.wake_all([object]);
-        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
-        let payload = quiet.take();
-        self.detach(&[object]);
-        drop(quiet);
-        payload.and_then(|(_, body)| body.payload.into_value()).ok_or(Error::WrongType)
+        let quiet = leaving.drain().map_err(|(_, error)| error)?;
+        let (_, body) = self.finish(quiet, object);
+        body.and_then(|body| body.payload.into_value()).ok_or(Error::WrongType)
     }
 
     /// Unregisters an object and all below it, and drops the payloads, on the caller's thread, children before parents.
@@ -196,12 +194,12 @@ impl Store {
         Ok(Removal::Done(gone))
     }
 
-    /// Drops the payloads of objects that have been drained, takes the objects out of the tree and gives them up. Returns how
-    /// many there were, and the one payload that is not to be dropped, if it is among them.
+    /// Has drivers let go of objects that have been drained, drops the payloads, takes the objects out of the tree and gives them up.
+    /// Returns how many there were, and the one payload that is not to be dropped, if it is among them.
     fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Body>) {
         let objects: Vec<_> = quiet.handles().collect();
         let finish = Finish { store: self, objects: &objects };
-        let payload = quiet.drop_payloads_but(kept);
+        let payload = quiet.attend(|quiet| self.bury(quiet, kept));
         drop(finish);
         (objects.len(), payload)
     }
@@ -244,7 +242,7 @@ impl Store {
     }
 
     /// The object and all below it, children before parents. What is already leaving is among them.
-    fn subtree(&self, pin: &Pin<'_>, top: KobjectHandle) -> Vec<KobjectHandle> {
+    pub(crate) fn subtree(&self, pin: &Pin<'_>, top: KobjectHandle) -> Vec<KobjectHandle> {
         let (mut found, mut next) = (Vec::new(), 0);
         found.push(top);
         while let Some(object) = found.get(next) {

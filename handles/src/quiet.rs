@@ -28,6 +28,22 @@ pub(crate) fn is_dropping() -> bool {
     DROPPING.get() != 0
 }
 
+/// The calling thread is in the middle of a removal's foreign code.
+struct Attending;
+
+impl Attending {
+    fn begin() -> Self {
+        DROPPING.set(DROPPING.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        DROPPING.set(DROPPING.get() - 1);
+    }
+}
+
 /// Objects that have been drained: nobody is inside, and nobody will ever be.
 ///
 /// Their payloads are the caller's, one by one, in the order in which the objects were marked. Their store parts can still
@@ -124,11 +140,7 @@ where
         if !self.is_alone {
             self.is_alone = true;
             if self.slots.columns.hear_of_leaving() {
-                self.adopt();
-                let _duty = self.duty();
-                DROPPING.set(DROPPING.get() + 1);
-                self.slots.columns.left(self.marked.iter(), panic);
-                DROPPING.set(DROPPING.get() - 1);
+                self.attend(|quiet| quiet.slots.columns.left(quiet.marked.iter(), panic));
             }
         }
     }
@@ -168,14 +180,23 @@ where
     }
 
     fn drop_but(&mut self, kept: Option<Handle<K>>, panic: &mut FirstPanic) -> Option<P> {
+        self.attend(|quiet| {
+            let mut found = None;
+            while let Some((object, payload)) = quiet.take() {
+                if Some(object) == kept { found = Some(payload) } else { panic.catch(|| drop(payload)) }
+            }
+            found
+        })
+    }
+
+    /// Runs foreign code that is part of the removal: callbacks that say farewell to the objects, drops of payloads that have been
+    /// [taken](Self::take). Who waits for the removal waits for that too; so what `run` calls never waits for another thread's removal
+    /// ([`RemoveError::Leaving`]), and what else it waits for is part of the search for circles.
+    pub fn attend<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
+        self.adopt();
         let _duty = self.duty();
-        DROPPING.set(DROPPING.get() + 1);
-        let mut found = None;
-        while let Some((object, payload)) = self.take() {
-            if Some(object) == kept { found = Some(payload) } else { panic.catch(|| drop(payload)) }
-        }
-        DROPPING.set(DROPPING.get() - 1);
-        found
+        let _attending = Attending::begin();
+        run(self)
     }
 }
 

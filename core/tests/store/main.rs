@@ -8,6 +8,7 @@ mod common;
 mod consumers;
 mod decisions;
 mod drain;
+mod drivers;
 mod ending;
 mod entries;
 mod events;

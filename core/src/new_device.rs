@@ -1,0 +1,182 @@
+use std::any::Any;
+use std::fmt;
+
+use enodev_attrs::Name;
+
+use crate::bus::{Bus, BusType};
+use crate::device_type::{Sharing, Type};
+use crate::error::{Error, Result};
+use crate::handle::{AsKobject, BusHandle, ClassHandle, DeviceHandle, GroupHandle, KobjectHandle, device};
+use crate::payload::Payload;
+use crate::scope::Holds;
+use crate::store::Store;
+
+/// A device that is to be registered, with everything that it begins with: it appears with all of that at once, or not at all. Made by
+/// [`Store::new_device`].
+#[must_use = "nothing is registered yet"]
+pub struct NewDevice<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) parent: KobjectHandle,
+    /// What is wrong with it is told by `register`.
+    pub(crate) draft: Result<(Name, Payload)>,
+    pub(crate) begin: Begin,
+}
+
+/// What an object begins with beside its type.
+pub(crate) struct Begin {
+    pub(crate) ty: Option<crate::handle::TypeHandle>,
+    pub(crate) is_device: bool,
+    pub(crate) bus: Option<(BusHandle, Box<dyn Any + Send + Sync>)>,
+    pub(crate) class: Option<ClassHandle>,
+    pub(crate) groups: Vec<GroupHandle>,
+    pub(crate) links: Vec<NewLink>,
+}
+
+/// A link to the new device, or in it.
+pub(crate) struct NewLink {
+    /// None is the new device.
+    pub(crate) dir: Option<KobjectHandle>,
+    pub(crate) name: Result<Name>,
+    /// None is the new device.
+    pub(crate) target: Option<KobjectHandle>,
+}
+
+impl Begin {
+    pub(crate) fn plain(ty: Option<crate::handle::TypeHandle>, is_device: bool) -> Self {
+        Self { ty, is_device, bus: None, class: None, groups: Vec::new(), links: Vec::new() }
+    }
+}
+
+impl NewDevice<'_> {
+    /// Puts it on a bus, and says what it is. Drivers are asked about it as it is registered.
+    pub fn on<B: BusType>(mut self, bus: Bus<B>, id: B::Id) -> Self {
+        self.begin.bus = Some((bus.handle(), Box::new(id)));
+        self
+    }
+
+    /// Puts it into a class, whose groups it is given.
+    pub fn class(mut self, class: ClassHandle) -> Self {
+        self.begin.class = Some(class);
+        self
+    }
+
+    /// Gives it a group of attributes, as [`Store::add_group`].
+    pub fn group(mut self, group: GroupHandle) -> Self {
+        self.begin.groups.push(group);
+        self
+    }
+
+    /// Makes a link in its directory, to `target`.
+    pub fn link(mut self, name: &str, target: impl AsKobject) -> Self {
+        let name = Name::new(name).map_err(Error::from);
+        self.begin.links.push(NewLink { dir: None, name, target: Some(target.kobject()) });
+        self
+    }
+
+    /// Makes a link to it, in the directory `dir`.
+    pub fn linked_from(mut self, dir: impl AsKobject, name: &str) -> Self {
+        let name = Name::new(name).map_err(Error::from);
+        self.begin.links.push(NewLink { dir: Some(dir.kobject()), name, target: None });
+        self
+    }
+
+    /// Registers it. First it is there, with all that was said of it; then observers are told ([`Phase::Added`](crate::Phase::Added)); then
+    /// the drivers of its bus are asked about it, and nobody is told here what they said: see [`Store::driver_of`].
+    ///
+    /// Takes the lock of the parent, if that is on a bus or in a class: waits while one of the parent's callbacks runs. In such a callback
+    /// use [`register_in`](Self::register_in).
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::register`], [`Store::add_group`] and [`Store::link`], where everything else is as it was and the payload and the id are
+    /// dropped; `ENODEV` also for the bus and the class. [`Error::Inside`]: the caller has the parent's lock; [`Error::Deadlock`]: who has
+    /// it waits for the caller.
+    ///
+    /// # Panics
+    ///
+    /// As [`Store::lock`].
+    #[track_caller]
+    pub fn register(self) -> Result<DeviceHandle> {
+        let held = self.store.hold_in_order(self.parent)?;
+        self.add(held)
+    }
+
+    /// As [`register`](Self::register), where the caller holds the parent's lock: it is in a callback of the parent, or has the lock from
+    /// [`Store::lock`].
+    ///
+    /// ```compile_fail
+    /// # use enodev::{DeviceHandle, Result, Store};
+    /// fn without_the_lock(store: &Store, parent: DeviceHandle, ty: enodev::Type<enodev::Shared<()>>) -> Result<DeviceHandle> {
+    ///     store.new_device(parent, "child", ty, ()).register_in(&parent) // no proof that the lock is held
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `register`; and [`Error::NotHeld`]: the lock is another device's.
+    ///
+    /// # Linux
+    ///
+    /// `__device_add`, as it was proposed: the caller owns the parent's mutex.
+    pub fn register_in(self, parent: &impl Holds) -> Result<DeviceHandle> {
+        if !parent.is_of(self.store, self.parent) {
+            return Err(Error::NotHeld);
+        }
+        self.add(None)
+    }
+
+    fn add(self, parent: Option<crate::scope::Held<'_>>) -> Result<DeviceHandle> {
+        let Self { store, parent: dir, draft, begin } = self;
+        let (name, payload) = draft?;
+        // What is left of it is dropped when all locks are gone.
+        let (mut begin, mut payload) = (begin, Some(payload));
+        let object = store.insert(dir, name, &mut begin, &mut payload);
+        drop(parent);
+        let object = object?;
+        store.announce(object);
+        Ok(device(object))
+    }
+}
+
+impl fmt::Debug for NewDevice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewDevice").field("parent", &self.parent).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// A device that is to be registered under `parent`.
+    ///
+    /// ```
+    /// use enodev::{DeviceType, Store};
+    ///
+    /// struct Disk;
+    ///
+    /// let store = Store::new()?;
+    /// let (devices, by_id) = (store.create(store.root(), "devices")?, store.create(store.root(), "by-id")?);
+    /// let block = store.register_class("block", &[])?;
+    /// let disk = store.define(DeviceType::shared::<Disk>("disk"))?;
+    ///
+    /// let sda = store.new_device(devices, "sda", disk, Disk).class(block).linked_from(by_id, "wwn-0x5000").register()?;
+    /// assert_eq!(store.devices_in(block)?.collect::<Vec<_>>(), [sda]);
+    /// assert_eq!(store.lookup("by-id/wwn-0x5000"), store.lookup("devices/sda"));
+    /// # Ok::<(), enodev::Error>(())
+    /// ```
+    pub fn new_device<O: Sharing>(
+        &self,
+        parent: impl AsKobject,
+        name: &str,
+        ty: Type<O>,
+        payload: O::Value,
+    ) -> NewDevice<'_> {
+        let draft = self.draft(name, ty, payload);
+        NewDevice { store: self, parent: parent.kobject(), draft, begin: Begin::plain(Some(ty.handle()), true) }
+    }
+
+    /// A name and a payload, where there is nothing wrong with them.
+    pub(crate) fn draft<O: Sharing>(&self, name: &str, ty: Type<O>, payload: O::Value) -> Result<(Name, Payload)> {
+        let name = Name::new(name)?;
+        let form = self.inner.types.enter(ty.handle())?.form.clone();
+        Ok((name, O::wrap(payload, &form).ok_or(Error::WrongType)?))
+    }
+}

@@ -1,0 +1,255 @@
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use enodev_handles::{Active, Lock};
+
+use crate::context::Context;
+use crate::device_type::Lending;
+use crate::error::{Error, Result};
+use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, device};
+use crate::order::{self, Turn};
+use crate::payload::{Body, PayloadRef};
+use crate::store::Store;
+
+/// What a driver's callback gets for its own length: the device. It dereferences to the [`Context`] of the payload, and so to the payload,
+/// which is reached without a look-up, a check or a lock: while the callback runs, the device is the driver's.
+///
+/// It cannot outlive the callback:
+///
+/// ```compile_fail
+/// use enodev::{AnyObject, BusType, Driver, Errno, Scope};
+/// use std::sync::Mutex;
+///
+/// # struct Platform;
+/// # impl BusType for Platform {
+/// #     type Id = ();
+/// #     type IdTable = ();
+/// #     fn matches(&self, _: &(), _: &()) -> bool { true }
+/// # }
+/// struct Keeper(Mutex<Vec<&'static Scope<'static, AnyObject>>>);
+///
+/// impl Driver for Keeper {
+///     type Bus = Platform;
+///     type Device = AnyObject;
+///     type Data = ();
+///
+///     fn probe(&self, device: &mut Scope<'_, AnyObject>) -> Result<(), Errno> {
+///         self.0.lock().unwrap().push(device); // borrowed data escapes
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// nor go to another thread:
+///
+/// ```compile_fail
+/// fn is_send<T: Send>() {}
+/// is_send::<enodev::Scope<'_, enodev::AnyObject>>();
+/// ```
+///
+/// # Linux
+///
+/// Rust drivers have `&Device<Bound>`; in C nothing says that a scope is bound.
+pub struct Scope<'a, O: Lending> {
+    owner: O::Ref<'a>,
+    call: Where<'a>,
+}
+
+/// Where a callback runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Where<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) device: KobjectHandle,
+    /// What leaves after the device: its ancestors are among it.
+    pub(crate) above: &'a [(KobjectHandle, Body)],
+    /// It runs in its turn with the device, which ends after it; and so on that thread.
+    #[expect(dead_code, reason = "it is had, not used")]
+    pub(crate) turn: &'a Turn,
+}
+
+impl<'a, O: Lending> Scope<'a, O> {
+    /// None where the payload is not one of the driver's.
+    pub(crate) fn new(call: Where<'a>, payload: PayloadRef<'a>) -> Option<Self> {
+        let owner = O::lend(Context { payload, store: call.store, object: call.device })?;
+        Some(Self { owner, call })
+    }
+
+    /// The store that the device is in.
+    pub fn store(&self) -> &'a Store {
+        self.call.store
+    }
+
+    /// The device.
+    pub fn device(&self) -> DeviceHandle {
+        device(self.call.device)
+    }
+
+    /// Enters another object, as [`Store::enter`]; in `remove` also an ancestor of the device that leaves together with it, and that is
+    /// `ENODEV` for everybody else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::enter`].
+    pub fn reach<T: ?Sized + 'static>(&self, object: impl AsKobject) -> Result<Reached<'_, T>> {
+        let object = object.kobject();
+        let leaving = self.call.above.iter().find(|(other, _)| *other == object);
+        match leaving {
+            Some((_, body)) if self.call.store.is_above(object, self.call.device) => {
+                body.payload.shared().map(Reached::Leaving).ok_or(Error::WrongType)
+            }
+            _ => self.call.store.enter(object).map(Reached::Entered),
+        }
+    }
+}
+
+impl<'a, O: Lending> Deref for Scope<'a, O> {
+    type Target = O::Ref<'a>;
+
+    fn deref(&self) -> &O::Ref<'a> {
+        &self.owner
+    }
+}
+
+impl<O: Lending> DerefMut for Scope<'_, O> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.owner
+    }
+}
+
+impl<O: Lending> fmt::Debug for Scope<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scope").field(&self.call.device).finish()
+    }
+}
+
+/// The payload of another object, reached from a callback.
+#[derive(Debug)]
+pub enum Reached<'a, T: ?Sized> {
+    /// It has been entered.
+    Entered(Active<'a, T>),
+    /// It is leaving, after the device.
+    Leaving(&'a T),
+}
+
+impl<T: ?Sized> Deref for Reached<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Entered(active) => active,
+            Self::Leaving(payload) => payload,
+        }
+    }
+}
+
+/// The lock of a device, held outside its callbacks: none of them runs meanwhile, and nobody else adds children to it.
+///
+/// # Linux
+///
+/// `device_lock`.
+#[must_use = "the device is locked for as long as this lives"]
+pub struct Held<'a> {
+    store: &'a Store,
+    device: KobjectHandle,
+    turn: Turn,
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn new(store: &'a Store, device: KobjectHandle, turn: Turn) -> Self {
+        Self { store, device, turn }
+    }
+
+    pub(crate) fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
+    pub(crate) fn into_turn(self) -> Turn {
+        self.turn
+    }
+}
+
+impl fmt::Debug for Held<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Held").field(&self.device).finish()
+    }
+}
+
+/// Proof that the calling thread holds the lock of a device: it is in a callback of it ([`Scope`]), or has taken it ([`Held`]).
+pub trait Holds: private::Sealed {}
+
+impl<O: Lending> Holds for Scope<'_, O> {}
+impl Holds for Held<'_> {}
+
+pub(crate) mod private {
+    use super::{Held, KobjectHandle, Lending, Scope, Store};
+
+    pub trait Sealed {
+        /// Whether the lock is that of this object of this store.
+        fn is_of(&self, store: &Store, object: KobjectHandle) -> bool;
+    }
+
+    impl<O: Lending> Sealed for Scope<'_, O> {
+        fn is_of(&self, store: &Store, object: KobjectHandle) -> bool {
+            store.is_same(self.call.store) && self.call.device == object
+        }
+    }
+
+    impl Sealed for Held<'_> {
+        fn is_of(&self, store: &Store, object: KobjectHandle) -> bool {
+            store.is_same(self.store) && self.device == object
+        }
+    }
+}
+
+impl Store {
+    /// Takes the lock of a device: waits until none of its callbacks runs.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`; [`Error::WrongType`] for an object that is neither on a bus nor in a class, and has none; [`Error::Inside`] where the
+    /// caller has it; [`Error::Deadlock`] where who has it waits for the caller.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, where the calling thread has the lock of a descendant: parents come first. The message names both places.
+    #[track_caller]
+    pub fn lock(&self, device: DeviceHandle) -> Result<Held<'_>> {
+        let object = device.kobject();
+        self.hold_in_order(object)?.ok_or(Error::WrongType)
+    }
+
+    /// Takes the lock of an object, if it has one; parents come first.
+    #[track_caller]
+    pub(crate) fn hold_in_order(&self, object: KobjectHandle) -> Result<Option<Held<'_>>> {
+        if order::is_any_held() && self.inner.nodes.enter(object)?.part.is_some() {
+            order::check(self, object);
+        }
+        self.hold(object)
+    }
+
+    /// Takes the lock of an object, if it has one.
+    #[track_caller]
+    pub(crate) fn hold(&self, object: KobjectHandle) -> Result<Option<Held<'_>>> {
+        let lock = match &self.inner.nodes.enter(object)?.part {
+            Some(part) => part.lock(),
+            None => return Ok(None),
+        };
+        let held = self.hold_with(object, lock)?;
+        // It may have left while this waited.
+        if self.inner.nodes.contains(object) { Ok(Some(held)) } else { Err(enodev_attrs::Errno::ENODEV.into()) }
+    }
+
+    /// As `hold`, also of an object that is leaving.
+    #[track_caller]
+    pub(crate) fn hold_with(&self, object: KobjectHandle, mut lock: Lock) -> Result<Held<'_>> {
+        if order::is_held(self, object) {
+            return Err(Error::Inside);
+        }
+        lock.acquire()?;
+        Ok(Held::new(self, object, Turn::begin(self, object, lock)))
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::sync::Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
