@@ -66,11 +66,12 @@ impl Store {
     #[track_caller]
     pub fn bind(&self, device: DeviceHandle, driver: DriverHandle) -> Result {
         let object = device.kobject();
+        let is_there = || if self.inner.drivers.contains(driver) { Ok(()) } else { Err(Error::from(Errno::ENODEV)) };
+        is_there()?;
         let _parent = self.hold_parent(object)?;
         let held = self.hold_in_order(object)?.ok_or(Error::WrongType)?;
-        if !self.inner.drivers.contains(driver) {
-            return Err(Errno::ENODEV.into());
-        }
+        // It may have left while this waited.
+        is_there()?;
         match self.ask_driver(&held, object, driver)? {
             Answer::Bound => Ok(()),
             Answer::Refused(errno) => Err(errno.into()),
@@ -95,11 +96,11 @@ impl Store {
     /// The file `unbind` of a driver, which looks whose device it is without the lock and unbinds whatever the device is bound to then.
     pub fn unbind(&self, device: DeviceHandle, driver: DriverHandle) -> Result<Removal> {
         let binding = self.binding_to(device, driver)?;
-        self.release(device, binding)?.ok_or(Error::NotBound)
+        self.end_binding(device, binding)?.ok_or(Error::NotBound)
     }
 
     /// Unbinds a device from what it is bound to. None where another thread has done so.
-    pub(crate) fn release(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
+    pub(crate) fn end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
         if self.inner.bindings.is_inside(binding) {
             // Marked, and given up: to be taken up as the caller leaves, or by who comes first.
             drop(self.leave_binding(binding));

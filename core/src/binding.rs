@@ -1,9 +1,9 @@
 //! What an object has that callbacks of drivers run on, and its being bound to a driver.
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use enodev_attrs::Errno;
 use enodev_handles::{Active, Exclusive, Lock};
@@ -69,12 +69,12 @@ impl Part {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        // Relaxed: the fences of `announce` and `register_driver` decide. Either who adds a driver finds this set, or who sets it finds
-        // the driver afterwards.
+        // Relaxed: set under the lock of the bus's drivers, under which they are added too. Either who adds a driver finds this set, or
+        // who sets it finds the driver afterwards.
         self.is_ready.load(Ordering::Relaxed)
     }
 
-    /// A fence follows, or nobody knows the device yet.
+    /// The lock of the bus's drivers is held.
     pub(crate) fn set_ready(&self) {
         // Relaxed: as in `is_ready`.
         self.is_ready.store(true, Ordering::Relaxed);

@@ -98,7 +98,7 @@ impl Store {
         self.let_go(quiet, &code, call, payload, part)
     }
 
-    fn leave_seats(&self, part: &Part) {
+    pub(crate) fn leave_seats(&self, part: &Part) {
         let pin = self.inner.domain.pin();
         let leave = |list: &Published<DeviceHandle>, seat: Seat| list.change(|list| list.remove(seat));
         if let Some(OnBus { bus, seat, .. }) = &part.bus {

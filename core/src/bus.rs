@@ -126,19 +126,17 @@ impl Store {
     /// callback; [`Error::Deadlock`], [`Error::Barrier`] as with devices: it goes on leaving, and goes with the store.
     pub fn unregister_bus(&self, bus: BusHandle) -> Result {
         let mut leaving = self.inner.buses.leave();
+        if self.inner.buses.is_inside(bus) {
+            return Err(Error::Inside);
+        }
         {
             let pin = self.inner.domain.pin();
             let meta = self.inner.buses.get(&pin, bus)?;
-            // Under the locks of both lists: what comes later finds that the bus is leaving.
+            // Who joins looks under the lock of the one list or the other whether the bus is there.
             meta.devices.change(|devices| {
-                meta.drivers.change(|drivers| {
-                    if devices.len() + drivers.len() != 0 {
-                        return Err(Error::InUse);
-                    }
-                    if self.inner.buses.is_inside(bus) {
-                        return Err(Error::Inside);
-                    }
-                    Ok(leaving.mark_under(&pin, bus)?)
+                meta.drivers.change(|drivers| match devices.len() + drivers.len() {
+                    0 => leaving.mark_under(&pin, bus).map_err(Error::from),
+                    _ => Err(Error::InUse),
                 })
             })?;
         }

@@ -38,12 +38,10 @@ impl Store {
         let mut leaving = self.inner.classes.leave();
         {
             let pin = self.inner.domain.pin();
-            // Under the list's lock: what comes later finds that the class is leaving.
-            self.inner.classes.get(&pin, class)?.devices.change(|devices| {
-                if devices.len() != 0 {
-                    return Err(Error::InUse);
-                }
-                Ok(leaving.mark_under(&pin, class)?)
+            // Who joins looks under the lock of the list whether the class is there.
+            self.inner.classes.get(&pin, class)?.devices.change(|devices| match devices.len() {
+                0 => leaving.mark_under(&pin, class).map_err(Error::from),
+                _ => Err(Error::InUse),
             })?;
         }
         drop(leaving.drain().map_err(|(_, error)| error)?);

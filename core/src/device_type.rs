@@ -1,14 +1,13 @@
-use std::any::{Any, TypeId};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use enodev_attrs::{Attribute, DefineError, Group, Mode, Owner, Page, Result as AttrResult, Value, Visibility};
-use enodev_handles::{Erased, Shape};
+use enodev_handles::Erased;
 
 use crate::context::Context;
 use crate::handle::{KobjectHandle, TypeHandle};
-use crate::payload::{Form, Locked, Payload, PayloadRef, Views, exclusive_view, see, shared_view};
+use crate::payload::{Form, Locked, Payload, PayloadRef, View, Views, exclusive_view, see};
 use crate::plain::AnyPlain;
 
 /// Payloads that several threads are inside of at once: callbacks get `&T`.
@@ -90,7 +89,7 @@ impl<T: Send + Sync + 'static> private::Sealed for Shared<T> {
     type Value = T;
 
     fn form(views: Views) -> Form {
-        Form::Shared(Arc::new(Shape::of::<T>(views)))
+        Form::Shared(Arc::new(views.into_shape::<T>()))
     }
 
     fn wrap(value: T, form: &Form) -> Option<Payload> {
@@ -180,7 +179,7 @@ impl private::Lend for AnyObject {
 /// ```
 pub struct DeviceType<O: Sharing> {
     pub(crate) name: String,
-    pub(crate) views: Vec<(TypeId, Box<dyn Any + Send + Sync>)>,
+    pub(crate) views: Vec<View>,
     /// Beside the object's children; then those that the driver has made groups of.
     pub(crate) own: Group<O>,
     pub(crate) groups: Vec<Group<O>>,
@@ -198,7 +197,7 @@ impl DeviceType<Shared<()>> {
 impl<T: Send + Sync + 'static> DeviceType<Shared<T>> {
     /// Publishes the payloads as a `U` too, for [`Store::enter`](crate::Store::enter): usually a trait object.
     pub fn view<U: ?Sized + 'static>(mut self, view: fn(&T) -> &U) -> Self {
-        self.views.push(shared_view(view));
+        self.views.push(View::Shared(enodev_handles::View::new(view)));
         self
     }
 }
@@ -220,7 +219,7 @@ impl<T: Send + 'static> DeviceType<Exclusive<T>> {
 
 /// Attributes. What is wrong with one is told by [`Store::define`](crate::Store::define).
 impl<O: Sharing> DeviceType<O> {
-    fn new(name: &str, views: Vec<(TypeId, Box<dyn Any + Send + Sync>)>) -> Self {
+    fn new(name: &str, views: Vec<View>) -> Self {
         Self { name: name.into(), views, own: Group::new(), groups: Vec::new(), plain: Vec::new() }
     }
 

@@ -1,5 +1,5 @@
+use crate::sync::atomic::{AtomicU8, Ordering};
 use std::any::Any;
-use std::sync::atomic::{AtomicU8, Ordering, fence};
 
 use enodev_attrs::{Errno, Name};
 
@@ -235,24 +235,21 @@ impl Store {
         let driver = slot.handle();
         {
             let pin = self.inner.domain.pin();
-            let on = self.inner.buses.get(&pin, bus)?;
-            on.drivers.change(|drivers| {
-                // Who removes the bus marks it under this lock.
+            let is_taken = |other| self.inner.drivers.get_leaving(&pin, other).is_ok_and(|meta| meta.name == name);
+            self.inner.buses.get(&pin, bus)?.drivers.change(|drivers| {
+                // Now it stays.
                 self.inner.buses.get(&pin, bus)?;
-                let is_one = |other| self.inner.drivers.get_leaving(&pin, other).is_ok_and(|meta| meta.name == name);
-                if drivers.iter().any(is_one) {
+                if drivers.iter().any(is_taken) {
                     return Err(Error::Exists);
                 }
                 let (seat, stage) = (drivers.push(driver), AtomicU8::new(Stage::Serving as u8));
-                let meta = DriverMeta { name, bus, seat, bound: Published::default(), stage };
+                let meta = DriverMeta { name: name.clone(), bus, seat, bound: Published::default(), stage };
                 if let Some(code) = code.take() {
                     slot.publish(meta, code);
                 }
                 Ok(())
             })?;
         }
-        // Pairs with the one of `announce`.
-        fence(Ordering::SeqCst);
         self.offer_devices(driver);
         Ok(driver)
     }
@@ -286,7 +283,7 @@ impl Store {
         // None is added any more, and each pass leaves those only that cannot be waited for.
         for (device, binding) in self.bound_to(driver) {
             count += 1;
-            if let Err(error) = self.release(device, binding) {
+            if let Err(error) = self.end_binding(device, binding) {
                 first = first.or(Some(error));
             }
         }

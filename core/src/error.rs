@@ -21,7 +21,8 @@ pub enum Error {
     /// There is something of that name already, perhaps still leaving. `EEXIST`.
     #[error("something of that name exists")]
     Exists,
-    /// There is nothing of that name, or the object has not got that group or attribute. `ENOENT`.
+    /// There is nothing of that name, or the object has not got that group or attribute, or no device answers at that address.
+    /// `ENOENT`.
     #[error("there is no such thing")]
     NotFound,
     /// The object has children. `ENOTEMPTY`.
@@ -65,6 +66,12 @@ pub enum Error {
     /// The bus or the class is in use. `EBUSY`.
     #[error("it is in use")]
     InUse,
+    /// The range has no address. `EINVAL`.
+    #[error("the range is empty")]
+    Range,
+    /// A device has some of the addresses, perhaps one that is still leaving. `EBUSY`.
+    #[error("the range overlaps another")]
+    Overlap,
     /// The index space or the memory is exhausted. `ENOMEM`.
     #[error("the store is full")]
     Full,
@@ -86,10 +93,10 @@ impl Error {
             Self::Exists => Errno::EEXIST,
             Self::NotFound => Errno::ENOENT,
             Self::HasChildren => Errno::ENOTEMPTY,
-            Self::WrongType | Self::NotBound | Self::NoMatch | Self::NotHeld => Errno::EINVAL,
+            Self::WrongType | Self::NotBound | Self::NoMatch | Self::NotHeld | Self::Range => Errno::EINVAL,
             Self::Root | Self::Barrier => Errno::EPERM,
             Self::Inside | Self::Deadlock => Errno::EDEADLK,
-            Self::Leaving | Self::Bound | Self::InUse => Errno::EBUSY,
+            Self::Leaving | Self::Bound | Self::InUse | Self::Overlap => Errno::EBUSY,
             Self::Full => Errno::ENOMEM,
             Self::Domain(DomainError::Membarrier) => Errno::EOPNOTSUPP,
             Self::Domain(_) => Errno::EAGAIN,

@@ -10,13 +10,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use enodev_attrs::Errno;
-use parking_lot::{Condvar, Mutex};
 
 use crate::error::Result;
 use crate::file::File;
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
 use crate::node::Node;
 use crate::store::{Inner, Store};
+use crate::sync::{Condvar, Mutex};
 
 /// What has become of an attribute that is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

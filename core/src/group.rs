@@ -68,6 +68,8 @@ pub(crate) trait AnyGroup: fmt::Debug + Send + Sync {
     fn fits(&self, payload: &Payload) -> bool;
     /// Whether there are no callbacks: all is shown as it was defined.
     fn is_plain(&self) -> bool;
+    /// How many of its callbacks have panicked.
+    fn panics(&self) -> u64;
     fn is_shown(&self, owner: Context<'_, PayloadRef<'_>>) -> AttrResult<bool>;
     fn mode(&self, owner: Context<'_, PayloadRef<'_>>, attribute: &dyn AnyAttribute) -> AttrResult<Option<Mode>>;
 }
@@ -79,6 +81,10 @@ impl<O: Lending> AnyGroup for Visible<O> {
 
     fn is_plain(&self) -> bool {
         Self::is_plain(self)
+    }
+
+    fn panics(&self) -> u64 {
+        Self::panics(self)
     }
 
     fn is_shown(&self, owner: Context<'_, PayloadRef<'_>>) -> AttrResult<bool> {

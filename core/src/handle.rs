@@ -39,6 +39,8 @@ pub mod kind {
         Class
         /// One who is told what becomes of devices.
         Observer
+        /// An address space.
+        Space
     }
 }
 
@@ -62,6 +64,8 @@ pub(crate) type BindingHandle = Handle<kind::Binding>;
 pub type ClassHandle = Handle<kind::Class>;
 /// Names an observer.
 pub type ObserverHandle = Handle<kind::Observer>;
+/// Names an address space.
+pub type SpaceHandle = Handle<kind::Space>;
 
 /// A handle of something that has a place in the tree.
 pub trait AsKobject: Copy {

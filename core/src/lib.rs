@@ -15,6 +15,7 @@ mod error;
 
 mod new_device;
 mod register;
+mod appear;
 mod unregister;
 mod links;
 mod rename;
@@ -29,6 +30,11 @@ mod pending;
 mod presence;
 mod events;
 mod plain;
+mod session;
+mod space;
+mod audit;
+mod obituary;
+mod stats;
 
 mod bus;
 mod driver;
@@ -44,11 +50,14 @@ mod members;
 mod order;
 mod node;
 mod entries;
+mod ranges;
 mod moves;
 mod topology;
 mod payload;
 mod state;
+mod sync;
 
+pub use audit::{Audit, Audited, Finding, FindingKind};
 pub use binding::Bound;
 pub use bus::{Bus, BusType};
 pub use context::Context;
@@ -59,13 +68,18 @@ pub use events::{Changed, Event};
 pub use file::{File, Sole};
 pub use handle::{
     AsKobject, AttrHandle, BusHandle, ClassHandle, DeviceHandle, DriverHandle, GroupHandle, KobjectHandle,
-    ObserverHandle, TypeHandle, kind,
+    ObserverHandle, SpaceHandle, TypeHandle, kind,
 };
 pub use lookup::{Entry, EntryKind};
 pub use new_device::NewDevice;
+pub use obituary::Obituary;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
+pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
+pub use session::Session;
+pub use space::SpaceSession;
+pub use stats::Stats;
 pub use store::Store;
 pub use unregister::Removal;
 
@@ -80,5 +94,5 @@ pub use enodev_attrs::{
 #[doc(inline)]
 pub use enodev_handles::{
     Active, ActiveMut, CloseError, Closed, Deadlock, DomainError, Exclusion, ExclusionGuard, Gate, Handle, Kind, Label,
-    OwnedPass, Pass, Stale, Strategy, Visitor,
+    OwnedPass, Pass, Stale, Strategy, Visit, Visitor,
 };

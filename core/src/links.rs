@@ -78,10 +78,12 @@ impl Store {
     pub fn readlink(&self, object: impl AsKobject, name: &str) -> Result<KobjectHandle> {
         let object = object.kobject();
         let pin = self.inner.domain.pin();
-        match self.inner.nodes.get(&pin, object)?.child(name) {
+        let node = self.inner.nodes.get(&pin, object)?;
+        match node.child(name) {
             Some(Child::Link(target)) if self.inner.nodes.contains(target) => Ok(target),
             Some(Child::Object(child)) if self.inner.nodes.contains(child) => Err(Errno::EINVAL.into()),
-            None if self.entry(object, name).is_ok() => Err(Errno::EINVAL.into()),
+            // The children are not asked again: a link may have come to be among them.
+            None if self.shows_beside_children(&pin, node, name) => Err(Errno::EINVAL.into()),
             _ => Err(Error::NotFound),
         }
     }

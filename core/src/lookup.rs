@@ -179,6 +179,11 @@ impl Store {
         Ok(Entry { name: meta.name.clone(), kind })
     }
 
+    /// Whether an object shows an attribute, or the directory of a group, under a name.
+    pub(crate) fn shows_beside_children(&self, pin: &Pin<'_>, node: &Node, name: &str) -> bool {
+        self.find(pin, node, name).is_ok() || self.find_dir(pin, node, name).is_some()
+    }
+
     /// The directory of a group that an object shows under a name.
     fn find_dir(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Option<Entry> {
         let own = self.type_of(pin, node).and_then(|ty| ty.dirs.get(name).copied());
@@ -298,7 +303,8 @@ impl Store {
     /// `ENODEV` once the object is leaving.
     pub fn path(&self, object: impl AsKobject) -> Result<String> {
         let object = object.kobject();
-        if self.inner.nodes.contains(object) { self.path_of(object) } else { Err(Errno::ENODEV.into()) }
+        self.inner.nodes.get(&self.inner.domain.pin(), object)?;
+        self.path_of(object)
     }
 
     /// As `path`, also of an object that is leaving.

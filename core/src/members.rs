@@ -1,11 +1,11 @@
 //! Lists of members that are read as they were at one moment, while they change.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::array;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::sync::Mutex;
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 /// How many branches a node of a list has, as a power of two.
 const BITS: u32 = 5;
@@ -27,7 +27,7 @@ pub(crate) struct Members<T> {
 }
 
 /// Where a member sits in a list. Nobody has a seat again that somebody had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Seat(u64);
 
 #[derive(Debug, Clone)]
@@ -210,6 +210,12 @@ impl<T: Copy> Published<T> {
         // Release: pairs with the Acquire of `version`: who finds this number finds, under the lock, the list that it is of.
         self.version.fetch_add(1, Ordering::Release);
         result
+    }
+
+    /// Does what is not to meet a change.
+    pub(crate) fn between<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _current = self.current.lock();
+        act()
     }
 
     /// The list as it is.

@@ -1,14 +1,13 @@
 //! Seeing a tree in which objects are moved, without a lock.
 
-use std::hint;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use enodev_handles::Pin;
 
 use crate::store::Inner;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::hint;
 
 /// So often a look that a move has come in between of is begun anew, before it shuts moves out.
-const TRIES: usize = 8;
+const TRIES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 
 /// Counts changes of place: odd while one is under way. Registrations and removals are none.
 ///

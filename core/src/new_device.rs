@@ -97,6 +97,7 @@ impl NewDevice<'_> {
     /// As [`Store::lock`].
     #[track_caller]
     pub fn register(self) -> Result<DeviceHandle> {
+        self.check()?;
         let held = self.store.hold_in_order(self.parent)?;
         self.add(held)
     }
@@ -119,10 +120,17 @@ impl NewDevice<'_> {
     ///
     /// `__device_add`, as it was proposed: the caller owns the parent's mutex.
     pub fn register_in(self, parent: &impl Holds) -> Result<DeviceHandle> {
+        self.check()?;
         if !parent.is_of(self.store, self.parent) {
             return Err(Error::NotHeld);
         }
         self.add(None)
+    }
+
+    /// What is wrong with it whatever the store is like comes first.
+    fn check(&self) -> Result {
+        self.draft.as_ref().map_err(|error| *error)?;
+        self.begin.links.iter().try_for_each(|link| link.name.as_ref().map(drop).map_err(|error| *error))
     }
 
     fn add(self, parent: Option<crate::scope::Held<'_>>) -> Result<DeviceHandle> {

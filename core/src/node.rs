@@ -1,21 +1,23 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use enodev_attrs::Name;
-use parking_lot::{Mutex, RwLock};
 
 use crate::entries::{Child, Entries, LinkSet};
 use crate::events::Events;
 use crate::handle::{KobjectHandle, TypeHandle};
 use crate::presence::Presence;
+use crate::ranges::Region;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, RwLock};
 
 /// What the store keeps of an object: readable under a pin, also while the object leaves.
 ///
 /// # Invariants
 ///
 /// - Names come into its directory, and its place and its presence change, while it is claimed
-///   ([`Topology`](crate::topology::Topology)). Its other locks are held for one look-up or one change, and nothing is waited for
+///   ([`Topology`](crate::topology::Topology)). Its regions change under the lock of their space, by who
+///   is inside the object or has drained it. Its other locks are held for one look-up or one change, and nothing is waited for
 ///   under them, but for two directories' entries as an object goes from one to the other, for `presence` by who reads the entries
 ///   too, and for a directory's entries under the `links_here` of what is linked there.
 /// - A link in the entries of a directory and the pair (directory, name) in `links_here` of its target come and go together.
@@ -36,6 +38,7 @@ pub(crate) struct Node {
     pub(crate) is_device: bool,
 }
 
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Node>() == 64, "a node fills one cache line");
 
 /// Where an object stands.
@@ -60,6 +63,8 @@ pub(crate) struct More {
     pub(crate) presence: RwLock<Presence>,
     /// Changes of its attributes, and who waits for one.
     pub(crate) events: Mutex<Events>,
+    /// Which addresses it answers at.
+    pub(crate) regions: Mutex<Vec<Region>>,
 }
 
 impl Node {

@@ -7,6 +7,7 @@ use enodev_handles::Lock;
 
 use crate::handle::KobjectHandle;
 use crate::store::Store;
+use crate::sync::thread_local;
 
 thread_local! {
     /// The locks of devices that the thread has. Places of calls are kept for as long as their callers run.

@@ -1,5 +1,6 @@
 use std::any::{Any, TypeId};
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use enodev_handles::{Erased, Exclusive, Shape};
@@ -17,6 +18,7 @@ pub(crate) struct Body {
     pub(crate) part: Option<Box<Part>>,
 }
 
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Body>() <= 56, "a body and the word of its slot fill one cache line");
 
 /// What the driver gave.
@@ -74,23 +76,17 @@ pub struct Views {
     views: Vec<View>,
 }
 
-/// The type `U` that a view gives, and a [`SharedView<U>`] or an [`ExclusiveView<U>`].
-type View = (TypeId, Box<dyn Any + Send + Sync>);
+/// One of them.
+#[derive(Debug)]
+pub(crate) enum View {
+    Shared(enodev_handles::View),
+    /// The type `U` that it gives, and an [`ExclusiveView<U>`].
+    Exclusive(TypeId, Box<dyn Any + Send + Sync>),
+}
 
-type Ref<U> = dyn Fn(&Erased<Views>) -> Option<&U> + Send + Sync;
 type RefMut<U> = dyn Fn(&mut (dyn Any + Send)) -> Option<&mut U> + Send + Sync;
 
-struct SharedView<U: ?Sized>(Box<Ref<U>>);
 struct ExclusiveView<U: ?Sized>(Box<RefMut<U>>);
-
-pub(crate) fn shared_view<T, U>(view: fn(&T) -> &U) -> View
-where
-    T: Send + Sync + 'static,
-    U: ?Sized + 'static,
-{
-    let view: Box<Ref<U>> = Box::new(move |payload| payload.get().map(view));
-    (TypeId::of::<U>(), Box::new(SharedView(view)))
-}
 
 pub(crate) fn exclusive_view<T, U>(view: fn(&mut T) -> &mut U) -> View
 where
@@ -98,7 +94,7 @@ where
     U: ?Sized + 'static,
 {
     let view: Box<RefMut<U>> = Box::new(move |payload| payload.downcast_mut().map(view));
-    (TypeId::of::<U>(), Box::new(ExclusiveView(view)))
+    View::Exclusive(TypeId::of::<U>(), Box::new(ExclusiveView(view)))
 }
 
 impl fmt::Debug for Views {
@@ -112,25 +108,28 @@ impl Views {
         Self { ty, views }
     }
 
-    fn find<V: 'static>(&self, ty: TypeId) -> Option<&V> {
-        let (_, view) = self.views.iter().find(|(of, _)| *of == ty)?;
-        view.downcast_ref()
+    /// The shape of shared payloads that are `T`s. It has the views.
+    pub(crate) fn into_shape<T: Send + Sync + 'static>(mut self) -> Shape<Self> {
+        let views = mem::take(&mut self.views);
+        views.into_iter().fold(Shape::of::<T>(self), |shape, view| match view {
+            View::Shared(view) => shape.view(view),
+            View::Exclusive(..) => shape,
+        })
+    }
+
+    /// The view of exclusive payloads as a `U`.
+    fn find<U: ?Sized + 'static>(&self) -> Option<&ExclusiveView<U>> {
+        self.views.iter().find_map(|view| match view {
+            View::Exclusive(to, view) if *to == TypeId::of::<U>() => view.downcast_ref(),
+            _ => None,
+        })
     }
 }
 
 /// A shared payload as a `U`, where it is published as one.
 #[inline]
 pub(crate) fn see<U: ?Sized + 'static>(value: &Erased<Views>) -> Option<&U> {
-    match value.get() {
-        Some(value) => Some(value),
-        None => view(value),
-    }
-}
-
-/// Kept apart, so that the way of those who ask for the payload's own type stays short.
-#[inline(never)]
-fn view<U: ?Sized + 'static>(value: &Erased<Views>) -> Option<&U> {
-    (value.beside().find::<SharedView<U>>(TypeId::of::<U>())?.0)(value)
+    value.get().or_else(|| value.view())
 }
 
 impl Payload {
@@ -195,14 +194,14 @@ impl Locked {
 
     /// Whether the payload is published as a `U`.
     pub(crate) fn is_seen_as<U: ?Sized + 'static>(&self) -> bool {
-        self.views.find::<ExclusiveView<U>>(TypeId::of::<U>()).is_some()
+        self.views.find::<U>().is_some()
     }
 }
 
 impl Guarded {
     /// The payload as a `U`, where it is published as one.
     pub(crate) fn see<U: ?Sized + 'static>(&mut self) -> Option<&mut U> {
-        (self.views.find::<ExclusiveView<U>>(TypeId::of::<U>())?.0)(&mut *self.value)
+        (self.views.find::<U>()?.0)(&mut *self.value)
     }
 }
 

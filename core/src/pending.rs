@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::handle::{BindingHandle, DeviceHandle};
 use crate::revoke::Revoked;
 use crate::store::{Inner, Later, Store};
+use crate::sync::thread_local;
 
 thread_local! {
     /// Whether there is anything of the following.
@@ -100,7 +101,7 @@ fn settle_all_unbindings() {
         let Some(store) = Store::again(&later) else { continue };
         if store.inner.bindings.is_inside(binding) {
             kept.push((later, device, binding));
-        } else if let Err(error) = store.release(device, binding) {
+        } else if let Err(error) = store.end_binding(device, binding) {
             unfinished(error);
         }
     }

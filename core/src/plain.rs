@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use enodev_attrs::{Attribute, DefineError, Errno, Page, Result as AttrResult, Value};
@@ -12,6 +11,7 @@ use crate::device_type::{Lending, Type};
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, AttrHandle, KobjectHandle, kind};
 use crate::store::{Nodes, Store};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The values of one plain attribute.
 pub(crate) struct PlainCell<T: Value> {

@@ -102,7 +102,7 @@ impl Store {
 }
 
 impl Inner {
-    /// Whether an object is `top` or somewhere below it, while nothing is moved.
+    /// Whether an object is `top` or somewhere below it. Nothing else is moved.
     fn is_at_or_below(&self, pin: &Pin<'_>, object: KobjectHandle, top: KobjectHandle) -> bool {
         let mut at = object;
         while at != top {

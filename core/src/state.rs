@@ -1,6 +1,6 @@
 //! What is known of an object beside its payload, in one word, so that a visitor learns all of it with one load.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Not everything is as the type of the object says.
 const CHANGED: u64 = 1 << 0;

@@ -1,11 +1,9 @@
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use enodev_handles::{Arena, Domain, Strategy};
-use parking_lot::Mutex;
 
 use crate::attribute::{AttrCode, AttrMeta};
 use crate::binding::{BindingBody, BindingMeta};
@@ -18,9 +16,13 @@ use crate::handle::{KobjectHandle, ObserverHandle, TypeHandle, kind};
 use crate::members::Published;
 use crate::moves::Moves;
 use crate::node::Node;
+use crate::obituary::Obituaries;
 use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
+use crate::ranges::Ranges;
+use crate::space::SpaceMeta;
 use crate::state::State;
+use crate::sync::{Mutex, thread};
 use crate::topology::Topology;
 
 /// A store of devices, kobjects and attributes.
@@ -74,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) observers: Arena<kind::Observer, (), ObserverCode>,
     /// The observers, in the order in which they came.
     pub(crate) observing: Published<ObserverHandle>,
+    pub(crate) spaces: Arena<kind::Space, SpaceMeta, Arc<Ranges>>,
     pub(crate) domain: Domain,
     pub(crate) topology: Topology,
     pub(crate) moves: Moves,
@@ -82,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) root: KobjectHandle,
     /// How removals that go on later find the store; nothing once it is being dropped.
     pub(crate) later: Later,
+    pub(crate) obituaries: Obituaries,
 }
 
 pub(crate) type Later = Arc<Mutex<Weak<Inner>>>;
@@ -120,6 +124,7 @@ impl Store {
             bindings: Arena::new(&domain).map_err(taken)?,
             drivers: Arena::new(&domain).map_err(taken)?,
             buses: Arena::new(&domain).map_err(taken)?,
+            spaces: Arena::new(&domain).map_err(taken)?,
             classes: Arena::new(&domain).map_err(taken)?,
             observers: Arena::new(&domain).map_err(taken)?,
             observing: Published::default(),
@@ -129,6 +134,7 @@ impl Store {
             panics: AtomicU64::new(0),
             root,
             later: Later::default(),
+            obituaries: Obituaries::default(),
         });
         *inner.later.lock() = Arc::downgrade(&inner);
         Ok(Self { inner, is_owner: true })
@@ -138,6 +144,12 @@ impl Store {
     pub(crate) fn note_panic(&self) {
         // Relaxed: a count for people.
         self.inner.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often one has.
+    pub(crate) fn noted_panics(&self) -> u64 {
+        // Relaxed: a count for people.
+        self.inner.panics.load(Ordering::Relaxed)
     }
 
     /// The store of a removal that goes on after its caller's operation, unless it is being dropped.
@@ -151,7 +163,7 @@ impl Store {
         self.inner.root
     }
 
-    /// How many objects there are, the root not counted; those that are leaving count.
+    /// How many objects there are, the root not counted; those that are leaving count, and those that are just being added.
     pub fn len(&self) -> usize {
         self.inner.nodes.len().saturating_sub(1)
     }

@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
+use crate::sync::{MutexGuard, RwLock};
 use enodev_handles::Pin;
-use parking_lot::{MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::Result;
 use crate::handle::KobjectHandle;
@@ -36,13 +36,13 @@ pub(crate) struct Topology {
 
 impl Topology {
     /// Nothing is moved until this is dropped. To be taken before any object is claimed.
-    pub(crate) fn still(&self) -> RwLockReadGuard<'_, ()> {
+    pub(crate) fn still(&self) -> impl Sized {
         self.moves.read()
     }
 
     /// Nothing else is moved, and nobody but the caller claims more than one object, until this is dropped. To be taken before
     /// any object is claimed.
-    pub(crate) fn moving(&self) -> RwLockWriteGuard<'_, ()> {
+    pub(crate) fn moving(&self) -> impl Sized {
         self.moves.write()
     }
 }

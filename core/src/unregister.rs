@@ -1,3 +1,4 @@
+use std::iter;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Store {
     /// # Panics
     ///
     /// With the panic of the drop of a payload whose removal could not be finished before: this object is as it was then.
+    #[track_caller]
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
         let object = device.kobject();
         let nodes = &self.inner.nodes;
@@ -106,6 +108,7 @@ impl Store {
     /// # Panics
     ///
     /// With the first panic of a payload's drop.
+    #[track_caller]
     pub fn unregister_subtree(&self, object: impl AsKobject) -> Result<Removal> {
         let object = object.kobject();
         if object == self.root() {
@@ -165,6 +168,7 @@ impl Store {
         Ok(())
     }
 
+    #[track_caller]
     fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
         let mut leaving = self.inner.nodes.leave();
         let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
@@ -204,16 +208,19 @@ impl Store {
         (objects.len(), payload)
     }
 
+    #[track_caller]
     fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
         let pin = self.inner.domain.pin();
         let claim = self.inner.claim(&pin, object)?;
         if claim.has_children() {
             return Err(Error::HasChildren);
         }
+        self.inner.remember(&pin, iter::once(object));
         Ok(leaving.mark_under(&pin, object)?)
     }
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
+    #[track_caller]
     fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
         let _still = self.inner.topology.still();
         let pin = self.inner.domain.pin();
@@ -237,6 +244,7 @@ impl Store {
         if !others.iter().all(|other| self.inner.nodes.may_join_after(&pin, *other)) {
             return Err(Error::Leaving);
         }
+        self.inner.remember(&pin, ours.iter().map(|(object, _)| *object));
         ours.iter().rev().try_for_each(|(object, _)| leaving.mark_under(&pin, *object))?;
         Ok(Marked { ours: ours.len(), others })
     }
@@ -255,9 +263,11 @@ impl Store {
         found
     }
 
-    /// Takes objects that are leaving out of their directories, and the links from and to them away.
+    /// Takes objects that are leaving out of their directories, and the links from and to them away, and
+    /// their ranges of addresses.
     fn detach(&self, objects: &[KobjectHandle]) {
         let pin = self.inner.domain.pin();
+        let mut regions = Vec::new();
         for &object in objects {
             let Ok(node) = self.inner.nodes.get_leaving(&pin, object) else {
                 continue;
@@ -268,6 +278,7 @@ impl Store {
                 parent.remove(name, Child::Object(object));
             }
             let Some(more) = node.more() else { continue };
+            regions.append(&mut more.regions.lock());
             for (dir, link) in mem::take(&mut *more.links_here.lock()) {
                 if let Ok(dir) = self.inner.nodes.get_leaving(&pin, dir) {
                     dir.remove(&link, Child::Link(object));
@@ -281,12 +292,14 @@ impl Store {
                 }
             }
         }
+        self.release(regions);
     }
 
     /// What to answer for an object that cannot be removed any more: waits for whoever is at it.
     fn gone(&self, object: KobjectHandle) -> Error {
         match self.inner.nodes.join(object) {
-            Ok(()) => Stale.into(),
+            // A look-up that finds nothing, as whoever counts those is to know.
+            Ok(()) => self.inner.nodes.get(&self.inner.domain.pin(), object).err().unwrap_or(Stale).into(),
             Err(error) => error.into(),
         }
     }

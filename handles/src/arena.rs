@@ -18,7 +18,7 @@ use crate::owned::Owned;
 use crate::quiet::FirstPanic;
 use crate::records::{self, Ticket};
 use crate::session::Session;
-use crate::slots::{Slot, Slots, stale};
+use crate::slots::{Slot, Slots};
 use crate::version::{Version, Word};
 
 /// So many retired slots are handed to the collector at once: what it costs is shared, and removals keep it going.
@@ -62,7 +62,7 @@ where
     /// [`KindTaken`] if the domain has, or had, an arena of this kind.
     pub fn new(domain: &Domain) -> Result<Self, KindTaken> {
         domain.claim(TypeId::of::<K>())?;
-        let slots = Arc::new(Slots::new(domain.tag(), domain.generation_last(), domain.fences()));
+        let slots = Arc::new(Slots::new(domain.tag(), domain.generation_last(), domain.fences(), domain.tally()));
         Ok(Self { slots, domain: domain.clone(), kind: PhantomData })
     }
 
@@ -102,7 +102,7 @@ where
     /// If the pin is of another domain.
     #[inline]
     pub fn get<'a>(&'a self, pin: &'a Pin<'_>, handle: Handle<K>) -> Result<&'a S, Stale> {
-        self.read(pin, handle, |word| word.answers_to(handle.version()))
+        self.read(pin, handle, |word| word.answers_to(handle.version())).ok_or_else(|| self.slots.stale())
     }
 
     /// Reads the store part of an object that may be leaving: it can be read until its slot is given up, which is after its
@@ -117,26 +117,21 @@ where
     /// If the pin is of another domain.
     pub fn get_leaving<'a>(&'a self, pin: &'a Pin<'_>, handle: Handle<K>) -> Result<&'a S, Stale> {
         let version = handle.version();
-        self.read(pin, handle, |word| word.answers_to(version) || is_leaving(word, version))
+        self.read(pin, handle, |word| word.answers_to(version) || is_leaving(word, version)).ok_or(Stale)
     }
 
     #[inline]
-    fn read<'a>(
-        &'a self,
-        pin: &'a Pin<'_>,
-        handle: Handle<K>,
-        is_there: impl FnOnce(Word) -> bool,
-    ) -> Result<&'a S, Stale> {
+    fn read<'a>(&'a self, pin: &'a Pin<'_>, handle: Handle<K>, is_there: impl FnOnce(Word) -> bool) -> Option<&'a S> {
         pin.check(&self.domain);
-        let slot = self.slots.slot(handle.index())?;
+        let slot = self.slots.slot(handle.index()).ok()?;
         if !is_there(slot.word()) {
-            return Err(Stale);
+            return None;
         }
         // SAFETY: the word was one of a live or leaving incarnation, so the part was initialised. It is dropped by the
         // collector, after every pin has gone that is as old as the moment when the word was taken away; this
         // pin saw the word, so it is one of them, and the reference does not outlive it. The arena is borrowed
         // too, so the slot stays.
-        Ok(unsafe { slot.store_part().as_ref() })
+        Some(unsafe { slot.store_part().as_ref() })
     }
 
     /// Enters an object: until the guard is dropped, its payload stays and a removal waits.
@@ -157,7 +152,7 @@ where
     /// Where readers fence, and where there is no such slot.
     #[cold]
     fn enter_fenced(&self, handle: Handle<K>) -> Result<Active<'_, P>, Stale> {
-        let slot = self.slots.slot(handle.index())?;
+        let slot = self.slots.look_up(handle.index())?;
         let ticket = match self.slots.fences {
             Fences::Asymmetric => records::enter(slot.address()),
             Fences::Symmetric => records::enter_fenced(slot.address()),
@@ -181,7 +176,7 @@ where
 
     #[cold]
     fn enter_labelled_fenced(&self, handle: Handle<K>, label: Label) -> Result<Active<'_, P>, Stale> {
-        let slot = self.slots.slot(handle.index())?;
+        let slot = self.slots.look_up(handle.index())?;
         let ticket = match self.slots.fences {
             Fences::Asymmetric => records::enter_labelled(slot.address(), label.number()),
             Fences::Symmetric => records::enter_labelled_fenced(slot.address(), label.number()),
@@ -194,7 +189,7 @@ where
     fn admit<'a>(&'a self, slot: &'a Slot<S, P>, ticket: Ticket, handle: Handle<K>) -> Result<Active<'a, P>, Stale> {
         if !slot.word().answers_to(handle.version()) {
             ticket.leave();
-            return stale();
+            return Err(self.slots.stale());
         }
         // SAFETY: the slot is live and its address was in the cell before the word was read (`enter` fences in
         // between): a remover whose mark this read did not see sees the cell, and waits for the ticket.

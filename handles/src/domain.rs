@@ -7,6 +7,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
+use crate::counts::{Counts, Tally};
 use crate::error::{DomainError, KindTaken, RemoveError};
 use crate::fences::{self, Fences, Strategy};
 use crate::garbage::{Garbage, PinnedThread, Waiting};
@@ -44,6 +45,7 @@ struct Shared {
     participants: Arc<Participants>,
     /// Has an owner of its own, since what is with the collector must not keep the collector.
     waiting: Arc<Waiting>,
+    tally: Arc<Tally>,
     tag: Tag,
     fences: Fences,
     generation_last: u32,
@@ -96,8 +98,8 @@ impl Domain {
         let tag = Tag::take()?;
         let generation_last = tag.first().saturating_add(generations.max(1) - 1).min(GENERATION_LAST);
         let participants = Participants::new();
-        let (waiting, kinds) = (Arc::default(), Mutex::default());
-        let shared = Shared { participants, waiting, tag, fences, generation_last, kinds };
+        let (waiting, tally, kinds) = (Arc::default(), Arc::default(), Mutex::default());
+        let shared = Shared { participants, waiting, tally, tag, fences, generation_last, kinds };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -212,6 +214,29 @@ impl Domain {
     pub fn flush(&self) -> usize {
         self.advance();
         self.shared.waiting.objects()
+    }
+
+    /// What has been counted in all arenas of the domain.
+    ///
+    /// ```
+    /// # use enodev_handles::{Arena, Domain, Kind};
+    /// # enum Disk {}
+    /// # impl Kind for Disk { const NAME: &'static str = "Disk"; }
+    /// let domain = Domain::new()?;
+    /// let disks: Arena<Disk, (), ()> = Arena::new(&domain)?;
+    /// let sda = disks.insert((), ())?;
+    /// disks.remove(sda)?; // nobody is inside, so nothing waits
+    /// assert!(disks.enter(sda).is_err());
+    /// let counts = domain.counts();
+    /// assert_eq!((counts.stale, counts.drains, counts.drains_now), (1, 0, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn counts(&self) -> Counts {
+        self.shared.tally.counts()
+    }
+
+    pub(crate) fn tally(&self) -> &Arc<Tally> {
+        &self.shared.tally
     }
 
     pub(crate) fn claim(&self, kind: TypeId) -> Result<(), KindTaken> {

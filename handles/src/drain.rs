@@ -4,6 +4,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::cells::Occupant;
+use crate::counts::{Tally, Waiting};
 use crate::error::RemoveError;
 use crate::fences::{self, Fences};
 use crate::label::Label;
@@ -25,6 +26,8 @@ pub(crate) struct Marked<'a> {
     pub(crate) addresses: &'a [usize],
     pub(crate) fences: Fences,
     pub(crate) stays: &'a Stays,
+    /// Where it is counted that a drain waits; those of gates are not.
+    pub(crate) tally: Option<&'a Tally>,
 }
 
 /// Somebody who was seen inside, and when first.
@@ -92,11 +95,18 @@ impl Marked<'_> {
         note: impl FnOnce(&[Occupant]),
     ) -> Result<(), RemoveError> {
         let inside = those_who_stay(inside);
+        let _waiting = self.begin_wait(&inside, deadline);
         if !inside.is_empty() {
             note(&inside);
             sleep(self.fences, self.addresses, &inside, deadline)?;
         }
         if self.stays.wait(self.addresses, deadline) { Ok(()) } else { Err(RemoveError::TimedOut) }
+    }
+
+    /// Counts the caller among those who wait, if it is going to: somebody is inside, and the deadline is still to come.
+    pub(crate) fn begin_wait(&self, inside: &[Occupant], deadline: Option<Instant>) -> Option<Waiting<'_>> {
+        let must_wait = !inside.is_empty() || !self.stays.is_none();
+        self.tally.filter(|_| must_wait)?.begin(deadline)
     }
 
     /// Has the waker called when one of those who are inside leaves; true if there is nobody.
@@ -152,8 +162,10 @@ impl<'a> Under<'a> {
     }
 
     /// Waits until they have left.
-    pub(crate) fn wait(self, deadline: Option<Instant>) -> Result<(), RemoveError> {
+    pub(crate) fn wait(self, deadline: Option<Instant>, tally: Option<&Tally>) -> Result<(), RemoveError> {
         let inside = those_who_stay(self.inside);
+        let must_wait = !inside.is_empty() || !self.stays.is_none();
+        let _waiting = tally.filter(|_| must_wait).and_then(|tally| tally.begin(deadline));
         if !inside.is_empty() {
             sleep(self.fences, &[], &inside, deadline)?;
         }

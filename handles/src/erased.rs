@@ -5,7 +5,7 @@
 use std::any::{TypeId, type_name};
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit, transmute_copy};
+use std::mem::{ManuallyDrop, MaybeUninit, transmute, transmute_copy};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -21,20 +21,33 @@ const fn is_inline<T>() -> bool {
 
 /// For the payloads of a store whose types differ: what those of one type have in common, that is, which type, and what their
 /// owner wants to know beside it. See [`Erased`].
-// INVARIANTS: `is_inline`, `drop` and `name` are those of the type that `ty` is the number of, which is `Send`, `Sync` and has a size.
+// INVARIANTS: `is_inline`, `drop` and `name` are those of the type that `ty` is the number of, which is `Send`, `Sync` and has a size;
+// the views are of that type.
 pub struct Shape<E> {
     ty: TypeId,
     /// Whether values lie in [`Erased`] itself.
     is_inline: bool,
     drop: unsafe fn(NonNull<()>),
     name: fn() -> &'static str,
+    views: Vec<View>,
     beside: E,
 }
 
 impl<E> Shape<E> {
     /// The shape of values of type `T`.
     pub fn of<T: Send + Sync + 'static>(beside: E) -> Self {
-        Self { ty: TypeId::of::<T>(), is_inline: is_inline::<T>(), drop: drop_value::<T>, name: type_name::<T>, beside }
+        let (ty, is_inline, views) = (TypeId::of::<T>(), is_inline::<T>(), Vec::new());
+        Self { ty, is_inline, drop: drop_value::<T>, name: type_name::<T>, views, beside }
+    }
+
+    /// Has values of this shape be seen through this too. A view of another type changes nothing. Of several that give the same the
+    /// first counts.
+    #[must_use]
+    pub fn view(mut self, view: View) -> Self {
+        if view.of == self.ty {
+            self.views.push(view);
+        }
+        self
     }
 
     /// What was given beside the type.
@@ -52,6 +65,31 @@ impl<E> Shape<E> {
 impl<E: fmt::Debug> fmt::Debug for Shape<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shape").field("of", &(self.name)()).field("beside", &self.beside).finish()
+    }
+}
+
+/// A way to see values of one type as something else, usually a trait object; which types these are has been forgotten. See
+/// [`Erased::view`].
+// INVARIANT: with `T` the type that `of` is the number of, and `U` that of `to`, `see` was a `fn(&T) -> &U`, and `T` has a size.
+#[derive(Clone, Copy)]
+pub struct View {
+    of: TypeId,
+    to: TypeId,
+    see: fn(),
+}
+
+impl View {
+    /// A view of `T`s as `U`s.
+    pub fn new<T: 'static, U: ?Sized + 'static>(see: fn(&T) -> &U) -> Self {
+        // SAFETY: pointers to functions have one layout. It is not called as what it is made here.
+        let see = unsafe { transmute::<fn(&T) -> &U, fn()>(see) };
+        Self { of: TypeId::of::<T>(), to: TypeId::of::<U>(), see }
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").finish_non_exhaustive()
     }
 }
 
@@ -137,6 +175,29 @@ impl<E> Erased<E> {
         let value: NonNull<T> = unsafe { transmute_copy(&self.value()) };
         // SAFETY: by the invariants there is a `T`, borrowed with `self`; nobody writes to it but through an `UnsafeCell` of its own.
         Some(unsafe { value.as_ref() })
+    }
+
+    /// The value as a `U`, where its shape has such a [`View`].
+    ///
+    /// ```
+    /// # use std::fmt::Display;
+    /// # use std::sync::Arc;
+    /// # use enodev_handles::{Erased, Shape, View};
+    /// let numbers = Arc::new(Shape::of::<u32>(()).view(View::new::<u32, dyn Display>(|number| number)));
+    /// let value = Erased::new(&numbers, 7_u32).unwrap();
+    /// assert_eq!(value.view::<dyn Display>().map(ToString::to_string).as_deref(), Some("7"));
+    /// assert!(value.view::<str>().is_none());
+    /// ```
+    #[inline]
+    pub fn view<U: ?Sized + 'static>(&self) -> Option<&U> {
+        let view = self.shape.views.iter().find(|view| view.to == TypeId::of::<U>())?;
+        // SAFETY: by the invariants it was a `fn(&T) -> &U`, `T` being the value's type. The two agree in how they are called: pointers
+        // to types with a size are passed alike, whatever the type, and references as pointers.
+        let see: unsafe fn(NonNull<()>) -> NonNull<U> = unsafe { transmute(view.see) };
+        // SAFETY: by the invariants there is a `T`, which `see` has borrowed with `self`, as in `get`.
+        let seen = unsafe { see(self.value()) };
+        // SAFETY: it was a reference, good for as long as the value is borrowed.
+        Some(unsafe { seen.as_ref() })
     }
 
     /// The value by itself.

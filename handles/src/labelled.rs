@@ -80,7 +80,7 @@ where
         if self.address_of(handle).is_none() {
             return Ok(());
         }
-        seen.wait(deadline)
+        seen.wait(deadline, Some(&self.slots.tally))
     }
 
     /// Whether the calling thread is inside the object under one of these labels.

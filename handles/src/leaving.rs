@@ -12,6 +12,7 @@ use crate::arena::Arena;
 use crate::batch::Batch;
 use crate::blocker::Blocker;
 use crate::cells::Occupant;
+use crate::counts::Waiting;
 use crate::domain::Domain;
 use crate::drain::{Looked, Marked, Seen};
 use crate::error::{RemoveError, Stale};
@@ -225,7 +226,7 @@ where
     /// The future gives what [`drain`](Self::drain) gives, but for [`RemoveError::Deadlock`]: no thread waits. It may be dropped at any
     /// time, which is as dropping this.
     pub fn drained(self) -> Drained<'a, K, S, P> {
-        Drained { leaving: Some(self) }
+        Drained { leaving: Some(self), waiting: None }
     }
 
     /// Who is inside the marked objects, as far as drains have seen: with what label, which thread, since when.
@@ -306,7 +307,7 @@ where
                 &many
             }
         };
-        run(&Marked { addresses, fences: self.slots.fences, stays: &self.slots.stays }, &mut self.seen)
+        run(&look_at(self.slots, addresses), &mut self.seen)
     }
 
     fn finish(mut self, deadline: Option<Instant>) -> Finished<'a, K, S, P> {
@@ -373,7 +374,8 @@ where
     P: Send + Sync + 'static,
 {
     let (slots, domain) = (&arena.slots, &arena.domain);
-    let marked = Marked { addresses: &[slot.address()], fences: slots.fences, stays: &slots.stays };
+    let addresses = [slot.address()];
+    let marked = look_at(slots, &addresses);
     match marked.look(|| slots.removals.bell.marked()) {
         Ok(None) => {
             // SAFETY: the object has been marked by the caller, and then nobody was inside.
@@ -393,6 +395,10 @@ where
     P: Send + Sync + 'static,
 {
     leaving.wait(looked?.unwrap_or_default()).map_err(|(_, error)| error)?.take_only()
+}
+
+fn look_at<'a, S, P>(slots: &'a Slots<S, P>, addresses: &'a [usize]) -> Marked<'a> {
+    Marked { addresses, fences: slots.fences, stays: &slots.stays, tally: Some(&slots.tally) }
 }
 
 fn is_inside(addresses: &[usize]) -> bool {
@@ -470,6 +476,8 @@ impl<K, S, P> fmt::Debug for Leaving<'_, K, S, P> {
 #[must_use = "nothing is waited for until the future is polled"]
 pub struct Drained<'a, K, S: 'static, P> {
     leaving: Option<Leaving<'a, K, S, P>>,
+    /// From the first poll that has found somebody.
+    waiting: Option<Waiting<'a>>,
 }
 
 impl<K, S, P> Unpin for Drained<'_, K, S, P> {}
@@ -496,10 +504,16 @@ where
                 quiet
             })
         });
+        if !matches!(looked, Ok(false)) {
+            this.waiting = None;
+        }
         match looked {
             Ok(true) => Poll::Ready(Ok(leaving.into_quiet())),
             Err(error) => Poll::Ready(Err((leaving, error))),
             Ok(false) => {
+                if this.waiting.is_none() {
+                    this.waiting = leaving.slots.tally.begin(None);
+                }
                 this.leaving = Some(leaving);
                 Poll::Pending
             }

@@ -79,6 +79,7 @@
 mod handle;
 mod error;
 mod domain;
+mod counts;
 mod arena;
 mod active;
 mod session;
@@ -142,8 +143,9 @@ pub use blocker::{Blocker, Visitor};
 pub use columns::{
     Bytes, Column, Density, InsertError, Join, Joined, Member, OnceColumn, PayloadColumn, Plain, SetError, join,
 };
+pub use counts::Counts;
 pub use domain::{Domain, Pin};
-pub use erased::{Erased, Shape};
+pub use erased::{Erased, Shape, View};
 pub use error::{CloseError, Closed, Deadlock, DomainError, Full, KindTaken, RemoveError, Stale};
 pub use exclusion::{Exclusion, ExclusionGuard};
 pub use exclusive::{ActiveMut, Exclusive, Lock};

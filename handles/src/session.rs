@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -9,7 +10,7 @@ use crate::error::Stale;
 use crate::fences::Fences;
 use crate::handle::{Handle, Kind};
 use crate::records::{self, Ticket};
-use crate::slots::{Slot, Slots, stale};
+use crate::slots::{Slot, Slots};
 
 /// A thread's way into the objects of an arena, one at a time, for loops. Made by [`Arena::session`](crate::Arena::session).
 ///
@@ -58,7 +59,7 @@ impl<'a, K: Kind, S, P> Session<'a, K, S, P> {
 
     #[cold]
     fn enter_fenced(&mut self, handle: Handle<K>) -> Result<Visit<'_, P>, Stale> {
-        let slot = self.slots.slot(handle.index())?;
+        let slot = self.slots.look_up(handle.index())?;
         self.vacate();
         self.ticket.fill(slot.address());
         self.slots.fences.light();
@@ -69,7 +70,7 @@ impl<'a, K: Kind, S, P> Session<'a, K, S, P> {
     fn admit(&self, slot: &'a Slot<S, P>, handle: Handle<K>) -> Result<Visit<'_, P>, Stale> {
         if !slot.word().answers_to(handle.version()) {
             self.ticket.leave();
-            return stale();
+            return Err(self.slots.stale());
         }
         // INVARIANT: the slot is live and its address was in the cell before the word was read.
         Ok(Visit { value: slot.payload(), ticket: self.ticket, session: PhantomData })
@@ -114,13 +115,30 @@ impl<K: Kind, S, P> fmt::Debug for Session<'_, K, S, P> {
 // INVARIANTS: `value` is the payload of the object whose slot's address is in the ticket's cell, as in `Active`. Nobody else fills
 // the cell meanwhile, since the session is borrowed.
 #[must_use = "the object stays for as long as the guard lives"]
-pub struct Visit<'a, P> {
+pub struct Visit<'a, P: ?Sized> {
     value: NonNull<P>,
     ticket: Ticket,
     session: PhantomData<&'a P>,
 }
 
-impl<P> Deref for Visit<'_, P> {
+impl<'a, P: ?Sized> Visit<'a, P> {
+    /// The right to a part of the payload, in exchange for the right to the whole, where the payload has such a part.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, where `part` gives `None`.
+    #[inline]
+    pub fn try_map<U: ?Sized>(self, part: impl for<'r> FnOnce(&'r P) -> Option<&'r U>) -> Result<Visit<'a, U>, Self> {
+        let Some(value) = part(&self).map(NonNull::from) else {
+            return Err(self);
+        };
+        let this = ManuallyDrop::new(self);
+        // INVARIANT: what a payload lends for as long as it is borrowed is in it, or lives as long.
+        Ok(Visit { value, ticket: this.ticket, session: PhantomData })
+    }
+}
+
+impl<P: ?Sized> Deref for Visit<'_, P> {
     type Target = P;
 
     #[inline]
@@ -130,15 +148,15 @@ impl<P> Deref for Visit<'_, P> {
     }
 }
 
-impl<P> Drop for Visit<'_, P> {
+impl<P: ?Sized> Drop for Visit<'_, P> {
     #[inline]
     fn drop(&mut self) {
         self.ticket.leave();
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Visit<'_, P> {
+impl<P: ?Sized + fmt::Debug> fmt::Debug for Visit<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Visit").field(&**self).finish()
+        f.debug_tuple("Visit").field(&&**self).finish()
     }
 }

@@ -9,9 +9,11 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use crate::chunks::{CAPACITY, Chunks, Erased, Found, Zeroed};
 use crate::columns::Columns;
+use crate::counts::Tally;
 use crate::error::{Full, Stale};
 use crate::fences::Fences;
 use crate::free::{Depot, Limbo, Shelf};
@@ -100,12 +102,6 @@ impl<S, P> Slot<S, P> {
     }
 }
 
-/// The unlikely answer: the compiler keeps it out of the way of the likely one.
-#[cold]
-pub(crate) fn stale<T>() -> Result<T, Stale> {
-    Err(Stale)
-}
-
 /// On cache lines of its own.
 #[derive(Default)]
 #[repr(align(128))]
@@ -124,6 +120,7 @@ pub(crate) struct Slots<S, P> {
     pub(crate) stays: Stays,
     pub(crate) removals: Removals,
     pub(crate) columns: Columns,
+    pub(crate) tally: Arc<Tally>,
     shelves: [Padded<Mutex<Shelf>>; SHELVES],
     depot: Depot,
     /// Slots in a limbo or with the collector, rather more than fewer while some come or go.
@@ -138,7 +135,7 @@ unsafe impl<S: Send + Sync, P: Send + Sync> Send for Slots<S, P> {}
 unsafe impl<S: Send + Sync, P: Send + Sync> Sync for Slots<S, P> {}
 
 impl<S, P> Slots<S, P> {
-    pub(crate) fn new(tag: &Tag, last_generation: u32, fences: Fences) -> Self {
+    pub(crate) fn new(tag: &Tag, last_generation: u32, fences: Fences, tally: &Arc<Tally>) -> Self {
         Self {
             // Who finds no slot on the fast way takes the long one, which fences.
             chunks: Chunks::new(fences == Fences::Asymmetric),
@@ -149,6 +146,7 @@ impl<S, P> Slots<S, P> {
             stays: Stays::default(),
             removals: Removals::default(),
             columns: Columns::default(),
+            tally: Arc::clone(tally),
             shelves: std::array::from_fn(|_| Padded::default()),
             depot: Depot::default(),
             garbage: AtomicUsize::new(0),
@@ -159,6 +157,19 @@ impl<S, P> Slots<S, P> {
     #[inline]
     pub(crate) fn slot(&self, index: u32) -> Result<&Slot<S, P>, Stale> {
         self.chunks.get(index).ok_or(Stale)
+    }
+
+    /// As [`slot`](Self::slot), where that there is none is told to who looks something up.
+    #[inline]
+    pub(crate) fn look_up(&self, index: u32) -> Result<&Slot<S, P>, Stale> {
+        self.chunks.get(index).ok_or_else(|| self.stale())
+    }
+
+    /// The unlikely answer: the compiler keeps it out of the way of the likely one.
+    #[cold]
+    pub(crate) fn stale(&self) -> Stale {
+        self.tally.stale();
+        Stale
     }
 
     /// As [`slot`](Self::slot), but for where every instruction counts, and only where readers need no fence.

@@ -154,7 +154,7 @@ fn measure(
 
 impl Entry {
     fn new(row: Row, objects: usize, plan: &Plan) -> Result<Self> {
-        let mut contender = row.build(objects)?;
+        let mut contender = row.build(row.objects(objects))?;
         let mut cells = Vec::new();
         for &pattern in row.patterns() {
             for &threads in plan.threads.iter().filter(|threads| row.can_have(**threads)) {
@@ -178,6 +178,7 @@ impl Entry {
     }
 
     fn figures(&self, objects: usize) -> impl Iterator<Item = Figure> {
+        let objects = self.row.objects(objects);
         self.cells.iter().filter_map(move |cell| cell.figure(&self.row, objects))
     }
 }

@@ -76,6 +76,8 @@ pub struct Row {
     operation: &'static str,
     patterns: &'static [Pattern],
     build: Build,
+    /// How many objects it has; a plan says it of the others.
+    objects: Option<usize>,
     huge: bool,
     single: bool,
     fixed: bool,
@@ -85,7 +87,17 @@ pub struct Row {
 
 impl Row {
     const fn new(name: &'static str, operation: &'static str, patterns: &'static [Pattern], build: Build) -> Self {
-        Self { name, operation, patterns, build, huge: false, single: false, fixed: false, scale: (1, 1) }
+        Self {
+            name,
+            operation,
+            patterns,
+            build,
+            objects: None,
+            huge: false,
+            single: false,
+            fixed: false,
+            scale: (1, 1),
+        }
     }
 
     /// A row of gets, spread and on one object.
@@ -96,6 +108,11 @@ impl Row {
     /// A row of spread gets among very many objects.
     pub(crate) const fn get_huge<G: Get + 'static>(name: &'static str) -> Self {
         Self { huge: true, ..Self::new(name, "get", &[Pattern::Spread], get::build::<G>) }
+    }
+
+    /// A row of gets from address to device, as a virtual machine has devices.
+    pub(crate) const fn get_by_address<G: Get + 'static>(name: &'static str) -> Self {
+        Self { objects: Some(RANGES), ..Self::get::<G>(name) }
     }
 
     /// A row of insertions and removals.
@@ -177,10 +194,13 @@ impl Row {
         self.huge
     }
 
-    /// How many objects it has where a plan has so many.
+    /// How many objects it has under a plan of so many.
     #[must_use]
-    pub const fn objects(&self, objects: usize) -> usize {
-        (objects * self.scale.0).div_ceil(self.scale.1)
+    pub const fn objects(&self, planned: usize) -> usize {
+        match self.objects {
+            Some(objects) => objects,
+            None => (planned * self.scale.0).div_ceil(self.scale.1),
+        }
     }
 
     /// Whether its rounds do as many operations as they do, however many are asked for.
@@ -207,6 +227,9 @@ impl Row {
         built.map_err(|why| if why.is::<Unavailable>() { why } else { format!("{}: {why}", self.name).into() })
     }
 }
+
+/// So many devices a machine has on a bus.
+const RANGES: usize = 32;
 
 /// What counts as one operation where objects come and go.
 const PAIR: &str = "pair of insert and remove";

@@ -2,8 +2,8 @@
 
 use super::contenders::{
     ArcAttribute, ArcClone, ArcSwap, Attribute, ColumnJoin, ConcurrentSlotmap, Dashmap, Enodev, HecsJoin, IdrEbr,
-    InSession, KernelAttribute, LockedBtreeArc, Papaya, PinEach, PinHeld, PlainAttribute, RawIndex, ShardedSlab,
-    Slotmap, StoreEnter, StoreEnterDyn, Text, VmmBtreeWeak, WeakUpgrade,
+    InSession, KernelAttribute, LockedBtreeArc, Papaya, PinEach, PinHeld, PlainAttribute, RangeActive, RangeSession,
+    RawIndex, ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, Text, VmmBtreeWeak, WeakUpgrade,
 };
 use super::row::Row;
 use super::{register, remove, unregister};
@@ -24,8 +24,10 @@ pub const ROWS: &[Row] = &[
     Row::get::<ArcSwap>("arc_swap"),
     Row::get::<WeakUpgrade>("weak_upgrade"),
     Row::get::<ArcClone>("arc_clone"),
-    Row::get::<VmmBtreeWeak>("vmm_rwlock_btree_weak"),
-    Row::get::<LockedBtreeArc>("vmm_mutex_btree_arc"),
+    Row::get_by_address::<RangeActive>("enodev_range_active"),
+    Row::get_by_address::<RangeSession>("enodev_range_session"),
+    Row::get_by_address::<VmmBtreeWeak>("vmm_rwlock_btree_weak"),
+    Row::get_by_address::<LockedBtreeArc>("vmm_mutex_btree_arc"),
     Row::get::<StoreEnter>("store_enter"),
     Row::get::<StoreEnterDyn>("store_enter_dyn"),
     Row::get_huge::<RawIndex>("raw_index_10m"),

@@ -180,7 +180,7 @@ impl<T> State<T> {
     }
 
     fn with_marked<R>(&self, run: impl FnOnce(&Marked<'_>) -> R) -> R {
-        run(&Marked { addresses: &[self.address()], fences: self.fences, stays: &self.rare.stays })
+        run(&Marked { addresses: &[self.address()], fences: self.fences, stays: &self.rare.stays, tally: None })
     }
 
     /// Has the waker called when somebody leaves; true if nobody is inside, or that incarnation is over.

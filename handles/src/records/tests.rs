@@ -54,12 +54,12 @@ impl Place {
     }
 
     fn drain(&self, fences: Fences, deadline: Option<Instant>) -> Result<(), RemoveError> {
-        let marked = Marked { addresses: &[self.address()], fences, stays: &Stays::default() };
+        let marked = Marked { addresses: &[self.address()], fences, stays: &Stays::default(), tally: None };
         marked.drain(deadline, |_| {}, || {})
     }
 
     fn drain_labelled(&self, labels: &[Label], fences: Fences, deadline: Option<Instant>) -> Result<(), RemoveError> {
-        Under::look(self.address(), labels, fences, &Stays::default())?.wait(deadline)
+        Under::look(self.address(), labels, fences, &Stays::default())?.wait(deadline, None)
     }
 }
 

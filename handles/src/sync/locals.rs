@@ -124,6 +124,15 @@ impl<T: 'static> LocalKey<Cell<T>> {
     pub fn set(&'static self, value: T) {
         self.with(|cell| cell.set(value));
     }
+
+    /// As `std::thread::LocalKey::take`.
+    #[track_caller]
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(Cell::take)
+    }
 }
 
 impl<T: 'static> LocalKey<RefCell<T>> {

@@ -11,6 +11,8 @@ mod careless;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod counts;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod drain;

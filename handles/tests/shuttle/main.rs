@@ -72,10 +72,11 @@ const SCHEDULES: usize = 1000;
 #[cfg(test)]
 const DEPTH: usize = 3;
 
-/// Tries executions of a model: with each step drawn by lot, and with a few steps drawn where the priorities change.
+/// Tries executions of a model: with each step drawn by lot, and with a few steps drawn where the priorities change. Or the one that
+/// `SHUTTLE_REPLAY` says, which has been printed by a failure.
 #[cfg(test)]
 fn check(model: impl Fn() + Send + Sync + 'static) {
-    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+    use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
 
     let schedules = std::env::var("SHUTTLE_SCHEDULES").map_or(SCHEDULES, |number| number.parse().unwrap());
     let model = std::sync::Arc::new(enodev_handles::sync::body(model));
@@ -83,6 +84,10 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     // The library drops statics at an execution's end as loom does; it has been told.
     config.silence_warnings = true;
     config.stack_size = 1 << 18;
+    if let Ok(schedule) = std::env::var("SHUTTLE_REPLAY") {
+        shuttle::Runner::new(ReplayScheduler::new_from_encoded(schedule.trim()), config).run(move || model());
+        return;
+    }
     let run = std::sync::Arc::clone(&model);
     shuttle::Runner::new(RandomScheduler::new(schedules), config.clone()).run(move || run());
     shuttle::Runner::new(PctScheduler::new(DEPTH, schedules), config).run(move || model());

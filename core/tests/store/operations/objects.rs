@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use enodev::{Access, AsKobject, Error, Event, File, KobjectHandle, Page, Result, Sole, Store};
+use enodev::{Access, AsKobject, Error, Event, File, KobjectHandle, Page, Result, Sole, SpaceHandle, Store};
 
 use super::subject::{GIVEN, Payload, Run, State, Subject};
 
@@ -16,6 +16,15 @@ pub(super) const OPERATIONS: &[(&str, Run)] = &[
     ("Store::register (parent)", |s| told(s.world.add(s.object, "new"))),
     ("Store::register_kobject (parent)", |s| told(s.world.add_kobject_of(s.world.ty, s.object, "new"))),
     ("Store::create (parent)", |s| told(s.store().create(s.object, "new"))),
+    ("NewDevice::register (parent)", |s| told(s.world.draft(s.object, "new").on(s.world.bus, ()).register())),
+    ("NewDevice::register_in (parent)", |s| match s.store().lock(s.object) {
+        Ok(held) => told(s.world.draft(s.object, "new").register_in(&held)),
+        Err(error) => told(Err::<(), _>(error)),
+    }),
+    ("NewDevice::link (target)", |s| told(s.world.draft(s.world.beside, "new").link("to", s.object).register())),
+    ("NewDevice::linked_from (directory)", |s| {
+        told(s.world.draft(s.world.beside, "new").linked_from(s.object, "from").register())
+    }),
     ("Store::unregister", |s| told(s.store().unregister::<Payload>(s.object))),
     ("Store::unregister_subtree", |s| told(s.store().unregister_subtree(s.object))),
     ("Store::rename", |s| told(s.store().rename(s.object, "sdx"))),
@@ -31,6 +40,7 @@ pub(super) const OPERATIONS: &[(&str, Run)] = &[
     ("Store::enter", |s| told(s.store().enter::<Payload>(s.object))),
     ("Store::enter_mut", |s| told(s.store().enter_mut::<Payload>(s.object))),
     ("Store::contains", |s| s.store().contains(s.object).to_string()),
+    ("Store::obituary", |s| s.store().obituary(s.object).map_or("nothing", |_| "ok").into()),
     ("Store::device", |s| told(s.store().device(s.object.kobject()))),
     ("Store::list", |s| told(s.store().list(s.object))),
     ("Store::list_group", |s| told(s.store().list_group(s.object, s.world.dir))),
@@ -58,6 +68,32 @@ pub(super) const OPERATIONS: &[(&str, Run)] = &[
     ("Store::remove_attribute", |s| told(s.store().remove_attribute(s.object, s.world.alone))),
     ("Store::hide_attribute", |s| told(s.store().hide_attribute(s.object, s.world.alone))),
     ("Store::show_attribute", |s| told(s.store().show_attribute(s.object, s.world.alone))),
+    ("Store::bus_of", |s| told(s.store().bus_of(s.object))),
+    ("Store::class_of", |s| told(s.store().class_of(s.object))),
+    ("Store::driver_of", |s| told(s.store().driver_of(s.object))),
+    ("Store::data", |s| told(s.store().data::<u32>(s.object))),
+    ("Store::lock", |s| told(s.store().lock(s.object))),
+    ("Store::attach", |s| told(s.store().attach(s.object))),
+    ("Store::bind (device)", |s| told(s.store().bind(s.object, s.world.driver))),
+    ("Store::unbind (device)", |s| told(s.store().unbind(s.object, s.world.driver))),
+    ("Store::suspend", |s| told(s.store().suspend(s.object))),
+    ("Store::resume", |s| told(s.store().resume(s.object))),
+    ("Store::shutdown", |s| told(s.store().shutdown(s.object))),
+    ("Store::map (device)", |s| told(s.store().map(s.object, s.world.space, 0x20..0x30))),
+    ("Store::remap (device)", |s| told(s.store().remap(s.object, s.world.space, 0x10, 0x20..0x30))),
+    ("Store::unmap (device)", |s| told(s.store().unmap(s.object, s.world.space, 0x10))),
+    ("Store::regions_of", |s| told(s.store().regions_of(s.object))),
+    ("Store::resolve (its address)", |s| by_address(s, |store, space| told(store.resolve(space, 0x12)))),
+    ("SpaceSession::resolve (its address)", |s| {
+        by_address(s, |store, space| told(store.space_session(space).unwrap().resolve(0x12)))
+    }),
+    ("SpaceSession::enter (its address)", |s| {
+        by_address(s, |store, space| told(store.space_session(space).unwrap().enter::<Payload>(0x12)))
+    }),
+    ("SpaceSession::enter_mut (its address)", |s| {
+        by_address(s, |store, space| told(store.space_session(space).unwrap().enter_mut::<Payload>(0x12)))
+    }),
+    ("Session::enter", |s| told(s.store().session().enter::<Payload>(s.object))),
     ("PlainAttr::load", |s| told_of_value(s, s.world.level.load(s.store(), s.object))),
     ("PlainAttr::store", |s| told_of_value(s, s.world.level.store(s.store(), s.object, 4))),
     ("File::read", |s| by_files(s, |file, store| told(file.read(store, &mut [0; 4])))),
@@ -139,6 +175,14 @@ fn by_link<T>(subject: &Subject, run: fn(&Store, KobjectHandle, &str) -> Result<
     match subject.state {
         State::Foreign | State::Null => "-".into(),
         _ => told(run(subject.store(), subject.world.beside, "disk")),
+    }
+}
+
+/// By an address at which the object is, or another that has replaced it.
+fn by_address(subject: &Subject, run: impl FnOnce(&Store, SpaceHandle) -> String) -> String {
+    match subject.state {
+        State::Foreign | State::Null => "-".into(),
+        _ => run(subject.store(), subject.world.space),
     }
 }
 

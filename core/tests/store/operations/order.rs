@@ -11,7 +11,7 @@ use super::table;
 
 type Run = fn(&Case) -> String;
 
-/// The disk that is there has a child.
+/// The disk that is there has a child, and its addresses are followed by those of another device.
 struct Case {
     sort: Sort,
     subject: Subject,
@@ -139,6 +139,15 @@ const CASES: &[(&str, &str, State, Run)] = &[
     ("Store::hide_attribute", "gone; an attribute that it has not", State::Gone, |c| {
         told(c.store().hide_attribute(c.subject.object, c.attr_of_tape()))
     }),
+    ("Store::map", "gone; an empty range", State::Gone, |c| {
+        told(c.store().map(c.subject.object, c.subject.world.space, 8..8))
+    }),
+    ("Store::map", "gone; an address of another's", State::Gone, |c| {
+        told(c.store().map(c.subject.object, c.subject.world.space, 0x20..0x30))
+    }),
+    ("Store::remap", "no range there; an address of another's", State::Alive, |c| {
+        told(c.store().remap(c.subject.object, c.subject.world.space, 8, 0x20..0x30))
+    }),
     ("PlainAttr::load", "gone; of another type", State::Gone, |c| {
         told(c.store().plain::<u32>(c.tape, "height").unwrap().load(c.store(), c.subject.object))
     }),
@@ -149,7 +158,8 @@ impl Case {
         let subject = Subject::new(sort, state);
         let tape = DeviceType::shared::<u8>("tape").plain("height", 1_u32);
         let tape = subject.store().define(tape.group(Group::named("queue").ro("speed", |_, _| Ok(())))).unwrap();
-        subject.store().register(subject.store().root(), "tape", tape, 7).unwrap();
+        let other = subject.store().register(subject.store().root(), "tape", tape, 7).unwrap();
+        subject.store().map(other, subject.world.space, 0x20..0x30).unwrap();
         if state == State::Alive {
             subject.store().create(subject.object, "child").unwrap();
         }

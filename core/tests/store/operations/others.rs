@@ -1,6 +1,6 @@
 //! Operations on handles of attributes, groups and types, where the object is there.
 
-use enodev::{AttrHandle, DeviceHandle, DeviceType, Group, GroupHandle, Page, PlainAttr};
+use enodev::{AttrHandle, DeviceHandle, DeviceType, Group, GroupHandle, Page, PlainAttr, SpaceHandle};
 
 use super::objects::told;
 use super::subject::{Payload, SORTS, Sort, Ty, World};
@@ -12,6 +12,8 @@ struct Strangers {
     object: DeviceHandle,
     attr: AttrHandle,
     group: GroupHandle,
+    /// In place of another type's, one that the object is not in.
+    space: SpaceHandle,
     /// There is no null in place of these.
     ty: Option<Ty>,
     level: Option<PlainAttr<u32>>,
@@ -34,6 +36,14 @@ const OPERATIONS: &[(&str, Run)] = &[
     ("Store::update_group", |s| told(s.world.store.update_group(s.object, s.group))),
     ("Store::list_group", |s| told(s.world.store.list_group(s.object, s.group))),
     ("Store::group_name", |s| told(s.world.store.group_name(s.group))),
+    ("Store::map (space)", |s| told(s.world.store.map(s.object, s.space, 1..2))),
+    ("Store::remap (space)", |s| told(s.world.store.remap(s.object, s.space, 0x10, 1..2))),
+    ("Store::unmap (space)", |s| told(s.world.store.unmap(s.object, s.space, 0x10))),
+    ("Store::resolve (space)", |s| told(s.world.store.resolve(s.space, 0x10))),
+    ("Store::regions", |s| told(s.world.store.regions(s.space))),
+    ("Store::space_name", |s| told(s.world.store.space_name(s.space))),
+    ("Store::space_session", |s| told(s.world.store.space_session(s.space))),
+    ("Store::remove_space", |s| told(s.world.store.remove_space(s.space))),
     ("PlainAttr::load", |s| of(&s.level, |level| told(level.load(&s.world.store, s.object)))),
     ("PlainAttr::store", |s| of(&s.level, |level| told(level.store(&s.world.store, s.object, 4)))),
     ("Store::plain (type)", |s| {
@@ -56,13 +66,13 @@ fn strangers(sort: Sort, column: &str) -> Strangers {
     let world = World::new(sort);
     let (object, _) = world.sda();
     if column == "null" {
-        let (attr, group) = (AttrHandle::null(), GroupHandle::null());
-        return Strangers { world, object, attr, group, ty: None, level: None, _other: None };
+        let (attr, group, space) = (AttrHandle::null(), GroupHandle::null(), SpaceHandle::null());
+        return Strangers { world, object, attr, group, space, ty: None, level: None, _other: None };
     }
     if column == "another store's" {
         let other = World::new(sort);
-        let (attr, group, level) = (other.alone, other.dir, Some(other.level.clone()));
-        return Strangers { world, object, attr, group, ty: Some(other.ty), level, _other: Some(other) };
+        let (attr, group, level, space) = (other.alone, other.dir, Some(other.level.clone()), other.space);
+        return Strangers { world, object, attr, group, space, ty: Some(other.ty), level, _other: Some(other) };
     }
     let tape = DeviceType::shared::<Payload>("tape")
         .plain("height", 1_u32)
@@ -72,7 +82,8 @@ fn strangers(sort: Sort, column: &str) -> Strangers {
     let attr = world.store.attribute(other, "drive/speed").unwrap();
     let group = world.store.groups(other).unwrap()[1];
     let level = world.store.plain(tape, "height").ok();
-    Strangers { world, object, attr, group, ty: Some(Ty::Shared(tape)), level, _other: None }
+    let space = world.store.create_space("ports").unwrap();
+    Strangers { world, object, attr, group, space, ty: Some(Ty::Shared(tape)), level, _other: None }
 }
 
 /// S2-9, F3: what an object is asked for by a handle that is not its own is refused as the table says: an attribute, a group or a type of

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::thread;
 
 use enodev::{
-    Access, AsKobject, AttrHandle, Attribute, DeviceHandle, DeviceType, Exclusive, File, Group, GroupHandle,
-    KobjectHandle, PlainAttr, Removal, Result, Shared, Store, Type,
+    Access, AnyObject, AsKobject, AttrHandle, Attribute, Bus, BusType, DeviceHandle, DeviceType, Driver, DriverHandle,
+    Errno, Exclusive, File, Group, GroupHandle, KobjectHandle, NewDevice, PlainAttr, Removal, Result, Scope, Shared,
+    SpaceHandle, Store, Type,
 };
 use parking_lot::Mutex;
 
@@ -56,6 +57,31 @@ pub(super) enum Ty {
     Exclusive(Type<Exclusive<Payload>>),
 }
 
+/// A bus all of whose drivers serve all of its devices.
+pub(super) struct Slots;
+
+impl BusType for Slots {
+    type Id = ();
+    type IdTable = ();
+
+    fn matches(&self, (): &(), (): &()) -> bool {
+        true
+    }
+}
+
+/// Takes every device, and keeps a number of each.
+pub(super) struct Serves;
+
+impl Driver for Serves {
+    type Bus = Slots;
+    type Device = AnyObject;
+    type Data = u32;
+
+    fn probe(&self, _: &mut Scope<'_, AnyObject>) -> Result<u32, Errno> {
+        Ok(7)
+    }
+}
+
 /// A store, a type, and what objects of it are given.
 pub(super) struct World {
     pub(super) store: Arc<Store>,
@@ -69,8 +95,14 @@ pub(super) struct World {
     pub(super) alone: AttrHandle,
     /// One of the type, whose value the store keeps.
     pub(super) level: PlainAttr<u32>,
+    /// An address space; `sda` is at the addresses from 0x10 to 0x1f.
+    pub(super) space: SpaceHandle,
     /// A plain directory, which is there.
     pub(super) beside: KobjectHandle,
+    /// The disk is on it.
+    pub(super) bus: Bus<Slots>,
+    /// The disk is bound to it.
+    pub(super) driver: DriverHandle,
 }
 
 /// The world of one sort of payload.
@@ -105,10 +137,13 @@ macro_rules! world {
         let dir = store.define_group(Group::named("queue").attribute(text("depth"))).unwrap();
         let alone = store.define_attribute(text("alone")).unwrap();
         let level = store.plain(ty, "level").unwrap();
+        let space = store.create_space("mmio").unwrap();
         let beside = store.create(store.root(), "beside").unwrap();
         let (ty, payload) =
             (Ty::$sharing(ty), Payload { text: Arc::new(Mutex::new(b"old".into())), gate: Arc::default() });
-        World { store, ty, payload, group, dir, alone, level, beside }
+        let bus = store.register_bus("slots", Slots).unwrap();
+        let driver = store.register_driver(bus, "serves", Serves, ()).unwrap();
+        World { store, ty, payload, group, dir, alone, level, space, beside, bus, driver }
     }};
 }
 
@@ -132,6 +167,19 @@ impl World {
         }
     }
 
+    pub(super) fn draft(&self, parent: impl AsKobject, name: &str) -> NewDevice<'_> {
+        let payload = self.payload.clone();
+        match self.ty {
+            Ty::Shared(ty) => self.store.new_device(parent, name, ty, payload),
+            Ty::Exclusive(ty) => self.store.new_device(parent, name, ty, payload),
+        }
+    }
+
+    /// A device that finds its driver.
+    pub(super) fn plug(&self, name: &str) -> DeviceHandle {
+        self.draft(self.store.root(), name).on(self.bus, ()).register().unwrap()
+    }
+
     pub(super) fn add_kobject_of(&self, ty: Ty, parent: impl AsKobject, name: &str) -> Result<KobjectHandle> {
         let payload = self.payload.clone();
         match ty {
@@ -146,11 +194,12 @@ impl World {
         self.store.add_group(object, self.dir).unwrap();
         self.store.add_attribute(object, self.alone).unwrap();
         self.store.link(object, "peer", self.beside).unwrap();
+        self.store.map(object, self.space, 0x10..0x20).unwrap();
     }
 
-    /// A furnished object that a link leads to and whose value has been read, and files of it: unread and begun.
+    /// A furnished object with a driver, that a link leads to and whose value has been read, and files of it: unread and begun.
     pub(super) fn sda(&self) -> (DeviceHandle, [Vec<File>; 2]) {
-        let object = self.add(self.store.root(), "sda").unwrap();
+        let object = self.plug("sda");
         self.furnish(object);
         self.store.link(self.beside, "disk", object).unwrap();
         assert_eq!(self.level.load(&self.store, object), Ok(3));
@@ -161,15 +210,17 @@ impl World {
     }
 
     /// What is to be seen of all that is not the object itself.
-    fn around(&self) -> (Vec<String>, Vec<String>, Vec<u8>) {
+    fn around(&self) -> (Vec<String>, Vec<String>, Vec<u8>, Vec<DeviceHandle>, usize) {
         let names = |object| names_in(&self.store, object);
-        (names(self.store.root()), names(self.beside), self.payload.text.lock().clone())
+        let on_bus = self.store.devices_on(self.bus.handle()).unwrap().filter(|device| self.store.contains(*device));
+        let regions = self.store.regions(self.space).unwrap().len();
+        (names(self.store.root()), names(self.beside), self.payload.text.lock().clone(), on_bus.collect(), regions)
     }
 
     /// An object of this name in the slot of another, which has gone.
     fn replace(&self, old: DeviceHandle) -> DeviceHandle {
         for _ in 0..10_000 {
-            let new = self.add(self.store.root(), "sda").unwrap();
+            let new = self.plug("sda");
             if new.to_bits() as u32 == old.to_bits() as u32 {
                 self.furnish(new);
                 return new;

@@ -27,14 +27,14 @@ fn a_stay_that_began_after_the_look_is_not_waited_for() {
             way.prepare();
             let seen = look();
             let mut ticket = way.enter_labelled(place.address(), show);
-            assert_eq!(seen.wait(now()), Ok(()), "{way:?}");
+            assert_eq!(seen.wait(now(), None), Ok(()), "{way:?}");
             for label in [store, show] {
                 let seen = look();
                 // It has seen this thread, for which it would wait itself.
-                assert_eq!(look().wait(None), Err(RemoveError::Deadlock), "{way:?}");
+                assert_eq!(look().wait(None, None), Err(RemoveError::Deadlock), "{way:?}");
                 ticket.leave();
                 ticket = way.enter_labelled(place.address(), label);
-                assert_eq!(seen.wait(now()), Ok(()), "{way:?}");
+                assert_eq!(seen.wait(now(), None), Ok(()), "{way:?}");
                 ticket.leave();
                 ticket = way.enter_labelled(place.address(), show);
             }
@@ -51,14 +51,14 @@ fn an_owned_reference_that_was_made_after_the_look_is_not_waited_for() {
     let look = || Under::look(place.address(), &shows, Fences::Symmetric, &stays).unwrap();
     let early = look();
     let (other, first) = (stays.begin(place.address(), store), stays.begin(place.address(), show));
-    assert_eq!(early.wait(now()), Ok(()));
+    assert_eq!(early.wait(now(), None), Ok(()));
     let (late, second) = (look(), stays.begin(place.address(), show));
-    assert_eq!(look().wait(now()), Err(RemoveError::TimedOut));
+    assert_eq!(look().wait(now(), None), Err(RemoveError::TimedOut));
     stays.end(place.address(), first);
-    assert_eq!(late.wait(now()), Ok(()));
-    assert_eq!(look().wait(now()), Err(RemoveError::TimedOut));
+    assert_eq!(late.wait(now(), None), Ok(()));
+    assert_eq!(look().wait(now(), None), Err(RemoveError::TimedOut));
     assert!(![other, second].map(|number| stays.end(place.address(), number)).contains(&true), "nothing is orphaned");
-    assert_eq!(look().wait(now()), Ok(()));
+    assert_eq!(look().wait(now(), None), Ok(()));
 }
 
 /// Somebody waits for one stay of the caller's. In the next one, under the same label in the same cell, the caller may wait for him: he

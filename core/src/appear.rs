@@ -1,0 +1,215 @@
+//! How an object comes into the tree: at once, with all that it begins with.
+
+use enodev_attrs::{Errno, Name};
+use enodev_handles::Pin;
+
+use crate::binding::{OnBus, Part};
+use crate::entries::{Child, forget};
+use crate::error::{Error, Result};
+use crate::handle::{DeviceHandle, GroupHandle, KobjectHandle, device};
+use crate::members::{Members, Seat};
+use crate::new_device::{Begin, NewLink};
+use crate::node::Node;
+use crate::observe::Phase;
+use crate::payload::{Body, Payload};
+use crate::presence::Decision;
+use crate::state::State;
+use crate::store::Store;
+use crate::topology::Claim;
+
+/// The directories into which a new object gives names, claimed.
+struct Claims<'a>(Vec<(KobjectHandle, Claim<'a>)>);
+
+impl Claims<'_> {
+    fn dir(&self, dir: KobjectHandle) -> Result<&Node> {
+        let found = self.0.iter().find(|(object, _)| *object == dir);
+        found.map(|(_, claim)| &**claim).ok_or(Errno::ENODEV.into())
+    }
+}
+
+/// An object that nobody knows yet.
+#[derive(Clone, Copy)]
+struct Newcomer<'a> {
+    object: KobjectHandle,
+    node: &'a Node,
+}
+
+impl Store {
+    /// Puts an object into the tree. What it does not use of its arguments is left to the caller to drop, outside all locks.
+    pub(crate) fn insert(
+        &self,
+        parent: KobjectHandle,
+        name: Name,
+        begin: &mut Begin,
+        payload: &mut Option<Payload>,
+    ) -> Result<KobjectHandle> {
+        let slot = self.inner.nodes.reserve()?;
+        let object = slot.handle();
+        let node = Node::new(name.clone(), parent, begin.ty, begin.is_device);
+        let state = State::default();
+        if let Some(class) = begin.class {
+            let pin = self.inner.domain.pin();
+            begin.groups.extend(&self.inner.classes.get(&pin, class)?.groups);
+        }
+        // Foreign code, so before any lock.
+        let decisions = self.decide_all(object, begin.ty, payload)?;
+        let added = self.decide_added(object, &begin.groups, payload)?;
+        let is_linked = begin.links.iter().any(|link| link.dir.is_some());
+        // Who claims several directories shuts out everybody else who does.
+        let _moving = is_linked.then(|| self.inner.topology.moving());
+        let pin = self.inner.domain.pin();
+        let dir = self.inner.claim(&pin, parent)?;
+        self.check_free(&dir, &name)?;
+        for (group, decision) in &decisions {
+            let meta = self.inner.groups.get(&pin, *group)?;
+            let mut presence = node.more_or_new().presence.write();
+            presence.decide(*group, decision, &self.of_group(&pin, &node, *group, meta));
+            state.set_changed();
+        }
+        for (group, decision) in &added {
+            self.give_group(&pin, &node, *group, decision)?;
+            state.set_changed();
+        }
+        let mut claims = Claims(vec![(parent, dir)]);
+        let newcomer = Newcomer { object, node: &node };
+        self.make_links(&pin, &mut claims, newcomer, &name, &begin.links)?;
+        let part = self.take_seats(&pin, object, begin).inspect_err(|_| {
+            begin.links.iter().for_each(|link| self.take_link(&pin, &claims, newcomer, link));
+        })?;
+        // Nothing fails from here on. Who finds one of the entries finds nobody until the slot is published, and then all of it; and as
+        // the handle becomes good, another thread may know it, and remove the object.
+        claims.dir(parent)?.insert(name, Child::Object(object));
+        Ok(slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::NONE), state, part }))
+    }
+
+    /// Gives a group to an object that nobody knows yet.
+    fn give_group(&self, pin: &Pin<'_>, node: &Node, group: GroupHandle, decision: &Decision) -> Result {
+        let meta = self.inner.groups.get(pin, group)?;
+        self.may_add(node, group, meta)?;
+        match &meta.name {
+            Some(name) => self.check_free(node, name)?,
+            None => meta.attrs.keys().try_for_each(|name| self.check_free(node, name))?,
+        }
+        let attrs = self.of_group(pin, node, group, meta);
+        node.more_or_new().presence.write().add(group, decision, &attrs);
+        Ok(())
+    }
+
+    /// Makes the links with which an object begins, all or none. The object is to be put into the directory that is claimed, by `name`.
+    fn make_links<'a>(
+        &'a self,
+        pin: &'a Pin<'_>,
+        claims: &mut Claims<'a>,
+        newcomer: Newcomer<'_>,
+        name: &Name,
+        links: &[NewLink],
+    ) -> Result {
+        let Some((parent, _)) = claims.0.first() else { return Ok(()) };
+        let parent = *parent;
+        for dir in links.iter().filter_map(|link| link.dir) {
+            if claims.dir(dir).is_err() {
+                claims.0.push((dir, self.inner.claim(pin, dir)?));
+            }
+        }
+        for (done, link) in links.iter().enumerate() {
+            let made = match &link.name {
+                Ok(other) if link.dir == Some(parent) && other == name => Err(Error::Exists),
+                Ok(other) => self.make_link(pin, claims, newcomer, link, other),
+                Err(error) => Err(*error),
+            };
+            if let Err(error) = made {
+                links[..done].iter().for_each(|link| self.take_link(pin, claims, newcomer, link));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn make_link(
+        &self,
+        pin: &Pin<'_>,
+        claims: &Claims<'_>,
+        newcomer: Newcomer<'_>,
+        link: &NewLink,
+        name: &Name,
+    ) -> Result {
+        let dir = link.dir.map_or(Ok(newcomer.node), |dir| claims.dir(dir))?;
+        self.check_free(dir, name)?;
+        let at = (link.dir.unwrap_or(newcomer.object), name.clone());
+        let Some(target) = link.target else {
+            newcomer.node.more_or_new().links_here.lock().insert(at);
+            dir.insert(name.clone(), Child::Link(newcomer.object));
+            return Ok(());
+        };
+        let mut links = self.inner.nodes.get(pin, target)?.more_or_new().links_here.lock();
+        // Who removes the target takes its links away after this, and then finds this one, or has marked it before.
+        self.inner.nodes.get(pin, target)?;
+        dir.insert(name.clone(), Child::Link(target));
+        links.insert(at);
+        Ok(())
+    }
+
+    /// Takes a link away again that has been made for an object which does not appear.
+    fn take_link(&self, pin: &Pin<'_>, claims: &Claims<'_>, newcomer: Newcomer<'_>, link: &NewLink) {
+        let (dir, Ok(name)) = (link.dir.map_or(Ok(newcomer.node), |dir| claims.dir(dir)), &link.name) else { return };
+        if let Some(more) = link.target.and_then(|target| self.inner.nodes.get_leaving(pin, target).ok()?.more()) {
+            forget(&mut more.links_here.lock(), &(link.dir.unwrap_or(newcomer.object), name.clone()));
+        }
+        if let Ok(dir) = dir {
+            dir.remove(name, Child::Link(link.target.unwrap_or(newcomer.object)));
+        }
+    }
+
+    /// Puts an object on its bus and into its class, both or neither.
+    fn take_seats(&self, pin: &Pin<'_>, object: KobjectHandle, begin: &mut Begin) -> Result<Option<Box<Part>>> {
+        if begin.bus.is_none() && begin.class.is_none() {
+            return Ok(None);
+        }
+        let device = device(object);
+        let class = match begin.class {
+            None => None,
+            Some(class) => {
+                let seat = |list: &mut Members<DeviceHandle>| -> Result<Seat> {
+                    // As long as it has a member it stays.
+                    self.inner.classes.get(pin, class)?;
+                    Ok(list.push(device))
+                };
+                Some((class, self.inner.classes.get(pin, class)?.devices.change(seat)?))
+            }
+        };
+        let on_bus = begin.bus.as_ref().map(|(bus, _)| {
+            let seat = |list: &mut Members<DeviceHandle>| -> Result<Seat> {
+                self.inner.buses.get(pin, *bus)?;
+                Ok(list.push(device))
+            };
+            self.inner.buses.get(pin, *bus)?.devices.change(seat)
+        });
+        let seat = on_bus.transpose().inspect_err(|_| self.leave_seats(&Part::new(None, class)))?;
+        let bus = begin.bus.take().zip(seat).map(|((bus, id), seat)| OnBus { bus, seat, id });
+        Ok(Some(Box::new(Part::new(bus, class))))
+    }
+
+    /// Tells of a device that has been put into the tree, and has it find a driver.
+    pub(crate) fn announce(&self, object: KobjectHandle) {
+        if self.is_observed() {
+            let bus = self.bus_of(device(object)).unwrap_or_default();
+            self.tell_of(Phase::Added, object, bus);
+        }
+        let has_drivers = || {
+            let body = self.inner.nodes.enter(object).ok()?;
+            let part = body.part.as_ref()?;
+            let pin = self.inner.domain.pin();
+            let drivers = &self.inner.buses.get(&pin, part.bus.as_ref()?.bus).ok()?.drivers;
+            // Who adds a driver finds this, or is found.
+            drivers.between(|| part.set_ready());
+            (drivers.load().members.len() != 0).then_some(())
+        };
+        if has_drivers().is_none() {
+            return;
+        }
+        let Ok(_parent) = self.hold_parent(object) else { return };
+        if let Ok(Some(held)) = self.hold(object) {
+            let _ = self.find_driver(&held, object);
+        }
+    }
+}

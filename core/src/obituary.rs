@@ -1,0 +1,339 @@
+//! What is remembered of objects that have left.
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::fmt;
+use std::iter;
+use std::mem;
+use std::ops::Range;
+use std::panic::Location;
+use std::thread::{self, Thread, ThreadId};
+use std::time::Instant;
+
+use crate::sync::Mutex;
+use enodev_handles::Pin;
+
+use crate::handle::{AsKobject, KobjectHandle, TypeHandle};
+use crate::store::{Inner, Store};
+
+/// So many objects are remembered unless the store is told otherwise.
+const KEPT: usize = 1024;
+
+/// Bytes that most removals of one object take.
+const BYTES: usize = 160;
+
+/// What a stale handle named, and how that came to leave. See [`Store::obituary`].
+///
+/// All of it is a copy: nothing points to the object, nor to the code of whoever removed it. As text it is one line of English.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Obituary {
+    /// The object, as the handle named it.
+    pub object: KobjectHandle,
+    /// Whether it was a device.
+    pub is_device: bool,
+    /// What its type is called; `None` for a plain directory.
+    pub type_name: Option<String>,
+    /// Where it stood as its removal began.
+    pub path: String,
+    /// Where the object stood that the removal was of: `path`, or above it.
+    pub top: String,
+    /// The source file of the call that removed it.
+    pub file: String,
+    /// The line of that call.
+    pub line: u32,
+    /// The thread that called.
+    pub thread: ThreadId,
+    /// The name of that thread, if it had one.
+    pub thread_name: Option<String>,
+    /// When the removal began: from then on the handle was stale.
+    pub when: Instant,
+    /// Whether the removal is not over: it waits for somebody inside, or was given up.
+    pub is_leaving: bool,
+    /// What a look-up of the path finds now.
+    pub successor: Option<KobjectHandle>,
+}
+
+/// "device /pci0/sda (disk), with /pci0, was removed 1.2s ago by thread 'hotplug' at src/hotplug.rs:41; nothing is there now".
+impl fmt::Display for Obituary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", if self.is_device { "device" } else { "kobject" }, self.path)?;
+        if let Some(name) = &self.type_name {
+            write!(f, " ({name})")?;
+        }
+        if self.top != self.path {
+            write!(f, ", with {},", self.top)?;
+        }
+        let ago = self.when.elapsed();
+        if self.is_leaving {
+            write!(f, " has been leaving for {ago:.1?}, removed")?;
+        } else {
+            write!(f, " was removed {ago:.1?} ago")?;
+        }
+        let name = self.thread_name.as_deref().unwrap_or("?");
+        write!(f, " by thread '{name}' at {}:{}", self.file, self.line)?;
+        match self.successor {
+            Some(successor) => write!(f, "; {successor:?} is there now"),
+            None => write!(f, "; nothing is there now"),
+        }
+    }
+}
+
+/// The removals that a store remembers.
+///
+/// # Invariants
+///
+/// They are of no more objects in all than are to be kept, and of each removal those that are nearest to its top.
+#[derive(Debug)]
+pub(crate) struct Obituaries {
+    /// How many objects are to be kept.
+    most: AtomicUsize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// The oldest first.
+    removals: VecDeque<Removed>,
+    objects: usize,
+}
+
+/// One removal, in as few pieces of memory as may be: it is written with every removal, and hardly ever read.
+#[derive(Debug)]
+struct Removed {
+    /// The file of the call, the names of the ancestors of the first object from its parent upwards, each with a slash, and the names
+    /// of the objects.
+    text: String,
+    /// Where in the text the file ends.
+    file_end: u32,
+    /// Where in the text the ancestors end.
+    ancestors_end: u32,
+    line: u32,
+    thread: Thread,
+    when: Instant,
+    first: Gone,
+    /// What was below it, parents before children.
+    below: Vec<Gone>,
+}
+
+/// One object of a removal.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    object: KobjectHandle,
+    parent: KobjectHandle,
+    ty: Option<TypeHandle>,
+    is_device: bool,
+    /// Where in the text its name ends; it begins where the one before ends.
+    end: u32,
+}
+
+impl Default for Obituaries {
+    fn default() -> Self {
+        Self { most: AtomicUsize::new(KEPT), kept: Mutex::default() }
+    }
+}
+
+impl Obituaries {
+    fn most(&self) -> usize {
+        // Relaxed: a number that means what it says, whoever sees it when.
+        self.most.load(Ordering::Relaxed)
+    }
+
+    fn keep(&self, most: usize) {
+        // Relaxed: as above.
+        self.most.store(most, Ordering::Relaxed);
+        self.kept.lock().forget_but(most);
+    }
+
+    /// What is known of an object by the last removal of it (there are two where one has failed), and its type.
+    fn find(&self, object: KobjectHandle) -> Option<(Obituary, Option<TypeHandle>)> {
+        self.kept.lock().removals.iter().rev().find_map(|removed| removed.obituary(object))
+    }
+}
+
+impl Kept {
+    /// Forgets the oldest, until no more objects are left than `most`. The last of those comes back, so that its memory can be
+    /// written to again.
+    fn forget_but(&mut self, most: usize) -> Option<Removed> {
+        let mut last = None;
+        while self.objects > most {
+            let Some(removed) = self.removals.pop_front() else { break };
+            self.objects -= removed.len();
+            last = Some(removed);
+        }
+        last
+    }
+
+    /// Makes room for a removal of so many objects, and gives memory for it.
+    fn make_room(&mut self, count: usize, most: usize) -> (String, Vec<Gone>) {
+        let (bytes, below) = (BYTES + 16 * (count - 1), count - 1);
+        let (mut text, mut gone) = self.forget_but(most - count).map_or_else(Default::default, Removed::into_memory);
+        // Small removals must not keep the memory of large ones.
+        if text.capacity() > 4 * bytes {
+            text = String::new();
+        }
+        if gone.capacity() > 4 * below {
+            gone = Vec::new();
+        }
+        text.reserve(bytes);
+        gone.reserve(below);
+        (text, gone)
+    }
+}
+
+impl Removed {
+    fn into_memory(self) -> (String, Vec<Gone>) {
+        let (mut text, mut below) = (self.text, self.below);
+        text.clear();
+        below.clear();
+        (text, below)
+    }
+
+    fn len(&self) -> usize {
+        1 + self.below.len()
+    }
+
+    fn text(&self, part: Range<u32>) -> Option<&str> {
+        self.text.get(part.start as usize..part.end as usize)
+    }
+
+    fn objects(&self) -> impl Iterator<Item = &Gone> {
+        iter::once(&self.first).chain(&self.below)
+    }
+
+    /// An object and its name.
+    fn find(&self, object: KobjectHandle) -> Option<(&Gone, &str)> {
+        let mut start = self.ancestors_end;
+        self.objects().find_map(|gone| {
+            let name = mem::replace(&mut start, gone.end)..gone.end;
+            (gone.object == object).then(|| Some((gone, self.text(name)?)))?
+        })
+    }
+
+    fn path(&self, object: KobjectHandle) -> String {
+        let ancestors = self.text(self.file_end..self.ancestors_end).unwrap_or_default();
+        let mut names: Vec<&str> = Vec::new();
+        let mut at = object;
+        while let Some((gone, name)) = self.find(at) {
+            names.push(name);
+            at = gone.parent;
+        }
+        names.extend(ancestors.split_terminator('/'));
+        let slashed = |name: &&str| ["/", name].concat();
+        names.iter().rev().map(slashed).collect()
+    }
+
+    fn obituary(&self, object: KobjectHandle) -> Option<(Obituary, Option<TypeHandle>)> {
+        let (gone, _) = self.find(object)?;
+        let obituary = Obituary {
+            object,
+            is_device: gone.is_device,
+            type_name: None,
+            path: self.path(object),
+            top: self.path(self.first.object),
+            file: self.text(0..self.file_end)?.into(),
+            line: self.line,
+            thread: self.thread.id(),
+            thread_name: self.thread.name().map(Into::into),
+            when: self.when,
+            is_leaving: false,
+            successor: None,
+        };
+        Some((obituary, gone.ty))
+    }
+}
+
+impl Inner {
+    /// Remembers objects that are about to be marked: the first is the one that the others are below, and parents come before
+    /// children. The topology lock is held.
+    ///
+    /// Called before they are marked, so that whoever meets `ENODEV` is told why. Where the marking fails, they are there still, and
+    /// nobody is told this.
+    #[track_caller]
+    pub(crate) fn remember(&self, pin: &Pin<'_>, mut objects: impl ExactSizeIterator<Item = KobjectHandle>) {
+        let most = self.obituaries.most();
+        let count = objects.len().min(most);
+        let Some(top) = objects.next().filter(|_| count > 0) else { return };
+        let (call, thread, when) = (Location::caller(), thread::current(), Instant::now());
+        let mut kept = self.obituaries.kept.lock();
+        let (mut text, mut below) = kept.make_room(count, most);
+        text.push_str(call.file());
+        let file_end = end(&text);
+        let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
+        while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
+            let place = node.place();
+            let Some(name) = &place.name else { break };
+            text.push_str(name);
+            text.push('/');
+            above = Ok(place.parent);
+        }
+        let ancestors_end = end(&text);
+        let Some(first) = self.gone(pin, top, &mut text) else { return };
+        below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object, &mut text)));
+        kept.objects += 1 + below.len();
+        kept.removals.push_back(Removed {
+            text,
+            file_end,
+            ancestors_end,
+            line: call.line(),
+            thread,
+            when,
+            first,
+            below,
+        });
+    }
+
+    fn gone(&self, pin: &Pin<'_>, object: KobjectHandle, text: &mut String) -> Option<Gone> {
+        let node = self.nodes.get_leaving(pin, object).ok()?;
+        let place = node.place();
+        text.push_str(place.name.as_deref()?);
+        Some(Gone { object, parent: place.parent, ty: node.ty, is_device: node.is_device, end: end(text) })
+    }
+}
+
+/// Where a text ends. A longer one is of no use to anybody.
+fn end(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
+}
+
+/// What has left.
+impl Store {
+    /// What a stale handle named: what it was and where, who removed it and when, and what is there now. It is there from the moment
+    /// when the handle is stale.
+    ///
+    /// `None` where the object is there, where the handle never was one of this store, and where it left so long ago that it is
+    /// forgotten: the store remembers the last 1024 objects ([`keep_obituaries`](Self::keep_obituaries)), of a larger subtree those
+    /// nearest to its top.
+    ///
+    /// ```
+    /// let store = enodev::Store::new()?;
+    /// let card = store.create(store.root(), "card")?;
+    /// let port = store.create(card, "port")?;
+    /// store.unregister_subtree(card)?;
+    ///
+    /// let error = store.path(port).unwrap_err(); // ENODEV, but why?
+    /// let obituary = store.obituary(port).ok_or(error)?;
+    /// assert_eq!((&*obituary.path, &*obituary.top), ("/card/port", "/card"));
+    /// // "kobject /card/port, with /card, was removed 1.2µs ago by thread 'main' at src/main.rs:4; nothing is there now"
+    /// println!("{error}: {obituary}");
+    /// # Ok::<(), enodev::Error>(())
+    /// ```
+    pub fn obituary(&self, object: impl AsKobject) -> Option<Obituary> {
+        let (inner, object) = (&*self.inner, object.kobject());
+        if inner.nodes.contains(object) {
+            return None;
+        }
+        let (mut obituary, ty) = inner.obituaries.find(object)?;
+        let pin = inner.domain.pin();
+        obituary.type_name = ty.and_then(|ty| Some(inner.types.get(&pin, ty).ok()?.name.clone()));
+        drop(pin);
+        obituary.is_leaving = inner.nodes.is_leaving(object);
+        obituary.successor = self.lookup(&obituary.path).ok();
+        Some(obituary)
+    }
+
+    /// Remembers so many objects from now on, once they have left: 0 is none, and makes removals a little faster.
+    pub fn keep_obituaries(&self, objects: usize) {
+        self.inner.obituaries.keep(objects);
+    }
+}

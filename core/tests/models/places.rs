@@ -1,0 +1,143 @@
+//! Places that change while somebody asks for them.
+
+use enodev::{AsKobject, Error, Removal};
+
+use crate::check;
+use crate::common::{GONE, Rig};
+
+/// T97: the path of an object, and of one below it, while it is renamed, longer and shorter: one of the names, whole.
+#[test]
+fn a_path_is_one_of_the_names_that_the_object_had() {
+    check(|| {
+        let rig = Rig::new();
+        let (disk, _) = rig.plug(rig.store.root(), "sda");
+        let (part, _) = rig.plug(disk, "part");
+        let readers = [0; 2].map(|_| {
+            rig.spawn(move |rig| {
+                let mut last = 0;
+                for _ in 0..2 {
+                    let path = rig.store.path(part).unwrap();
+                    // Nobody goes back to an earlier name.
+                    let now =
+                        ["/sda/part", "/a-much-longer-name/part", "/s/part"].iter().position(|name| *name == path);
+                    assert!(now.is_some_and(|now| now >= last), "{path}");
+                    last = now.unwrap();
+                }
+            })
+        });
+        rig.store.rename(disk, "a-much-longer-name").unwrap();
+        rig.store.rename(disk, "s").unwrap();
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        assert_eq!(rig.store.path(part).as_deref(), Ok("/s/part"));
+        assert_eq!(rig.assert_whole(), 2);
+    });
+}
+
+/// T97: two objects change places, by way of a third name: a path never mixes the one's place with the other's.
+#[test]
+fn a_path_never_was_but_at_one_moment() {
+    check(|| {
+        let rig = Rig::new();
+        let store = &rig.store;
+        let [a, b] = ["a", "b"].map(|name| rig.plug(store.root(), name).0);
+        let (card, _) = rig.plug(a, "card");
+        let (port, _) = rig.plug(card, "port");
+        let reader = rig.spawn(move |rig| {
+            let path = rig.store.path(port).unwrap();
+            assert!(["/a/card/port", "/b/card/port", "/b/card/port0", "/c/card/port0"].contains(&&*path), "{path}");
+            // Where it was a moment ago it may not be any more, and nothing else is there.
+            assert!([Ok(port.kobject()), Err(Error::NotFound)].contains(&rig.store.lookup(&path)));
+        });
+        let looker = rig.spawn(move |rig| {
+            // What stands nowhere at any moment.
+            assert_eq!(rig.store.lookup("/a/card/port0"), Err(Error::NotFound));
+            assert_eq!(rig.store.lookup("/c/card/port"), Err(Error::NotFound));
+        });
+        store.move_to(card, b, "card").unwrap();
+        store.rename(port, "port0").unwrap();
+        store.rename(b, "c").unwrap();
+        [reader, looker].into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(store.path(port).as_deref(), Ok("/c/card/port0"));
+        assert_eq!(rig.assert_whole(), 4);
+    });
+}
+
+/// Two threads move two directories, each into the other: one does, and no circle comes of it.
+#[test]
+fn of_two_moves_into_each_other_one_is_refused() {
+    check(|| {
+        let rig = Rig::new();
+        let [a, b] = ["a", "b"].map(|name| rig.plug(rig.store.root(), name).0);
+        let other = rig.spawn(move |rig| rig.store.move_to(a, b, "a"));
+        let reader = rig.spawn(move |rig| rig.store.path(a).unwrap());
+        let mine = rig.store.move_to(b, a, "b");
+        let refused = Err(enodev::Errno::EINVAL.into());
+        assert!([(Ok(()), refused), (refused, Ok(()))].contains(&(mine, other.join().unwrap())));
+        assert!(["/a", "/b/a"].contains(&&*reader.join().unwrap()));
+        assert_eq!(rig.assert_whole(), 2);
+    });
+}
+
+/// What is moved out of a directory, or into it, as that is removed: it goes along, or stays; and where it stays it is found.
+#[test]
+fn what_is_moved_past_a_removal_is_gone_or_found() {
+    check(|| {
+        let rig = Rig::new();
+        let store = &rig.store;
+        let [dying, safe] = ["dying", "safe"].map(|name| rig.plug(store.root(), name).0);
+        let (card, card_witness) = rig.plug(dying, "card");
+        let (port, port_witness) = rig.plug(card, "port");
+        let (guest, guest_witness) = rig.plug(safe, "guest");
+        let out = rig.spawn(move |rig| rig.store.move_to(card, safe, "card"));
+        let into = rig.spawn(move |rig| rig.store.move_to(guest, dying, "guest"));
+        let Ok(Removal::Done(count)) = store.unregister_subtree(dying) else { panic!("nobody else removes") };
+        match out.join().unwrap() {
+            Ok(()) => {
+                assert_eq!(store.path(port).as_deref(), Ok("/safe/card/port"));
+                card_witness.assert_there();
+            }
+            Err(error) => {
+                assert_eq!(error, GONE);
+                [&card_witness, &port_witness].iter().for_each(|witness| witness.assert_gone());
+            }
+        }
+        match into.join().unwrap() {
+            Ok(()) => guest_witness.assert_gone(),
+            Err(error) => {
+                assert_eq!(error, Error::NotFound);
+                assert_eq!(store.lookup("/safe/guest"), Ok(guest.kobject()));
+            }
+        }
+        assert_eq!(rig.assert_whole() + count, 5);
+    });
+}
+
+/// A link to what is removed: it is made before, and goes along, or is refused.
+#[test]
+fn no_link_leads_to_what_has_gone() {
+    check(|| {
+        let rig = Rig::new();
+        let store = &rig.store;
+        let [class, disk] = ["class", "disk"].map(|name| rig.plug(store.root(), name).0);
+        let linker = rig.spawn(move |rig| rig.store.link(class, "first", disk));
+        let reader = rig.spawn(move |rig| {
+            match rig.store.readlink(class, "first") {
+                Ok(found) => assert_eq!(found, disk.kobject()),
+                Err(error) => assert_eq!(error, Error::NotFound),
+            }
+            if let Ok(links) = rig.store.links_to(disk) {
+                assert!(links.len() <= 1);
+            }
+        });
+        store.unregister_subtree(disk).unwrap();
+        let linked = linker.join().unwrap();
+        assert!(linked.is_ok() || linked == Err(GONE));
+        reader.join().unwrap();
+        assert_eq!(store.readlink(class, "first"), Err(Error::NotFound));
+        assert_eq!(rig.names(class), []);
+        // The name is free.
+        let (next, _) = rig.plug(store.root(), "next");
+        store.link(class, "first", next).unwrap();
+        assert_eq!(rig.assert_whole(), 2);
+    });
+}
