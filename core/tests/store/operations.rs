@@ -107,6 +107,7 @@ fn no_operation_is_left_out() {
         "Store::observe",
         "Store::new_device",
         "Store::stats",
+        "Store::audit",
         "Store::define",
         "Store::define_group",
         "Store::define_attribute",
