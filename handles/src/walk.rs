@@ -44,7 +44,7 @@ where
             (0..self.slots.fresh()).filter_map(|index| Some((self.slots.slot(index).ok()?.address(), index))).collect();
         slots.sort_unstable();
         let addresses: Vec<_> = slots.iter().map(|(address, _)| *address).collect();
-        let all = Marked { addresses: &addresses, fences: self.slots.fences, stays: &self.slots.stays };
+        let all = Marked { addresses: &addresses, fences: self.slots.fences, stays: &self.slots.stays, tally: None };
         let mut seen = Vec::new();
         note(&mut seen, &all.visitors()?);
         let mut found = Vec::new();
