@@ -44,6 +44,10 @@ mod power;
 mod scope;
 mod observe;
 
+mod queue;
+mod ticket;
+mod turns;
+
 mod members;
 mod order;
 mod node;
@@ -71,11 +75,13 @@ pub use new_device::NewDevice;
 pub use obituary::Obituary;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
+pub use queue::Queue;
 pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use session::Session;
 pub use space::SpaceSession;
 pub use store::Store;
+pub use ticket::{QueueError, Ticket};
 pub use unregister::Removal;
 
 #[cfg(feature = "fault-points")]
