@@ -48,6 +48,10 @@ mod power;
 mod scope;
 mod observe;
 
+mod queue;
+mod ticket;
+mod turns;
+
 mod members;
 mod order;
 mod node;
@@ -78,12 +82,14 @@ pub use obituary::Obituary;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
 pub use portable::{InvalidPortable, Portable};
+pub use queue::Queue;
 pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use session::Session;
 pub use space::SpaceSession;
 pub use stats::Stats;
 pub use store::Store;
+pub use ticket::{QueueError, Ticket};
 pub use unregister::Removal;
 
 #[cfg(feature = "fault-points")]
