@@ -4,7 +4,7 @@ use enodev_bench::baseline::Kind;
 
 use super::*;
 use crate::storm::plan::tests::{links, trees};
-use crate::storm::reader::Random;
+use crate::random::Random;
 
 /// What every directory lists: where, the name, and what it is or where it leads.
 fn listing(side: &ArcSide<'_>) -> BTreeSet<[String; 3]> {

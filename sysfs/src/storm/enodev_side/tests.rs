@@ -4,7 +4,7 @@ use enodev::EntryKind;
 
 use super::*;
 use crate::storm::plan::tests::{links, trees};
-use crate::storm::reader::Random;
+use crate::random::Random;
 
 /// What every directory that is there lists: where, the name, and what it is or where it leads.
 fn listing(side: &EnodevSide<'_>) -> BTreeSet<[String; 3]> {
