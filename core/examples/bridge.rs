@@ -92,9 +92,9 @@ impl Driver for Sd {
 
 const AHCI: &[PciId] = &[PciId { vendor: 0x8086, device: 0x2922 }];
 
-/// Reads from all disks that there are, until told to stop; says when it has begun. Returns how often a disk was not there, or had no
+/// Reads from all disks that there are, until told to stop; says when it begins anew, to who listens. Returns how often a disk was not there, or had no
 /// driver.
-fn read_disks(store: &Store, scsi: Bus<Scsi>, begun: &mpsc::Sender<()>, running: &AtomicBool) -> Result<u64> {
+fn read_disks(store: &Store, scsi: Bus<Scsi>, begun: &mpsc::SyncSender<()>, running: &AtomicBool) -> Result<u64> {
     let mut misses = 0;
     while running.load(Relaxed) {
         for disk in store.devices_on(scsi.handle())? {
@@ -103,8 +103,7 @@ fn read_disks(store: &Store, scsi: Bus<Scsi>, begun: &mpsc::Sender<()>, running:
                 Err(_) => misses += 1,
             }
         }
-        // Nobody listens any more after the first few times.
-        let _ = begun.send(());
+        let _ = begun.try_send(());
     }
     Ok(misses)
 }
@@ -123,7 +122,7 @@ fn main() -> Result {
     store.register_driver(pci, "ahci", Ahci { scsi, target }, AHCI)?;
     let sd = store.register_driver(scsi, "sd", Sd, ())?;
 
-    let (running, (begun, reads)) = (AtomicBool::new(true), mpsc::channel());
+    let (running, (begun, reads)) = (AtomicBool::new(true), mpsc::sync_channel(0));
     let misses = thread::scope(|scope| {
         let reader = scope.spawn(|| read_disks(&store, scsi, &begun, &running));
         let plugs = (|| {
@@ -132,7 +131,10 @@ fn main() -> Result {
             reads.iter().take(100).for_each(drop);
             // The disks' driver goes, and comes again.
             store.unregister_driver(sd)?;
-            assert_eq!(store.data::<AtomicU64>(store.device(store.lookup("adapter/target0")?)?).err(), Some(enodev::Error::NotBound));
+            assert_eq!(
+                store.data::<AtomicU64>(store.device(store.lookup("adapter/target0")?)?).err(),
+                Some(enodev::Error::NotBound)
+            );
             store.register_driver(scsi, "sd", Sd, ())?;
             reads.iter().take(100).for_each(drop);
             // And somebody pulls the plug.

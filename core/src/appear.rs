@@ -204,7 +204,9 @@ impl Store {
             let drivers = &self.inner.buses.get(&pin, part.bus.as_ref()?.bus).ok()?.drivers;
             // Who adds a driver finds this, or is found.
             drivers.between(|| part.set_ready());
-            (drivers.load().members.len() != 0).then_some(())
+            let is_seeking = drivers.load().members.len() != 0;
+            part.seek(is_seeking);
+            is_seeking.then_some(())
         };
         if has_drivers().is_none() {
             return;

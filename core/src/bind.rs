@@ -215,6 +215,7 @@ impl Store {
         let bus = {
             let body = self.inner.nodes.enter(object)?;
             let part = body.part.as_ref().ok_or(Error::WrongType)?;
+            part.seek(false);
             if let Some(driver) = self.driver_in(part) {
                 return Ok(Some(driver));
             }
@@ -284,8 +285,11 @@ impl Store {
         }
         let Ok(_parent) = self.hold_parent(object) else { return };
         // Who has the lock and waits for the caller goes through the drivers itself.
-        if let Ok(Some(held)) = self.hold(object) {
-            let _ = self.ask_driver(&held, object, driver);
+        let Ok(Some(held)) = self.hold(object) else { return };
+        let answer = self.ask_driver(&held, object, driver);
+        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
+        if !matches!(answer, Ok(Answer::Bound)) && self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
+            let _ = self.find_driver(&held, object);
         }
     }
 
@@ -326,7 +330,11 @@ impl Store {
         }
         // Nobody waits for a payload's lock while inside the object.
         let locked = code.code.locks().then(|| self.lock_labelled(object, Label::new("probe")));
-        let mut guarded = locked.transpose()?;
+        let mut guarded = match locked.transpose() {
+            Ok(guarded) => guarded,
+            // The next driver may do without.
+            Err(error) => return Ok(Answer::Refused(error.errno())),
+        };
         let body = self.inner.nodes.enter(object)?;
         let part = body.part.as_ref().ok_or(Error::WrongType)?;
         let call = Where { store: self, device: object, above: &[], turn: held.turn() };

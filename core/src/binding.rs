@@ -25,6 +25,8 @@ pub(crate) struct Part {
     binding: AtomicU64,
     /// Drivers may be asked about the device: it has been announced.
     is_ready: AtomicBool,
+    /// The device is to go through the drivers, and has not done so.
+    is_seeking: AtomicBool,
     /// Changed under the lock.
     is_asleep: AtomicBool,
 }
@@ -39,8 +41,8 @@ pub(crate) struct OnBus {
 
 impl Part {
     pub(crate) fn new(bus: Option<OnBus>, class: Option<(ClassHandle, Seat)>) -> Self {
-        let (binding, is_ready, is_asleep) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
-        Self { bus, class, lock: Exclusive::new(()), binding, is_ready, is_asleep }
+        let [is_ready, is_seeking, is_asleep] = [false; 3].map(AtomicBool::new);
+        Self { bus, class, lock: Exclusive::new(()), binding: AtomicU64::new(0), is_ready, is_seeking, is_asleep }
     }
 
     pub(crate) fn lock(&self) -> Lock {
@@ -77,6 +79,19 @@ impl Part {
     pub(crate) fn set_ready(&self) {
         // Relaxed: as in `is_ready`.
         self.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Who has the lock goes through the drivers for a device that seeks one: who meant to do so may have been kept from taking the lock,
+    /// as the two would have waited for each other.
+    pub(crate) fn is_seeking(&self) -> bool {
+        // Acquire: pairs with the Release of `seek`. Who is kept from the lock has said so before, and who keeps it asks before it
+        // gives it up.
+        self.is_seeking.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn seek(&self, is_seeking: bool) {
+        // Release: pairs with the Acquire of `is_seeking`.
+        self.is_seeking.store(is_seeking, Ordering::Release);
     }
 
     pub(crate) fn is_asleep(&self) -> bool {
