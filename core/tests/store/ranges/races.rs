@@ -70,6 +70,27 @@ fn of_two_that_map_the_same_addresses_one_does() {
     assert_eq!(regions(store, space).len(), 200);
 }
 
+/// Of two threads that remove a space at the same moment, one does, and the other finds it gone.
+#[test]
+fn of_two_that_remove_a_space_one_does() {
+    let (rig, _) = rig();
+    let (store, sda) = (&rig.store, rig.add(rig.store.root(), "sda"));
+    for _ in 0..200 {
+        let (space, start) = (store.create_space("mmio").unwrap(), Barrier::new(2));
+        store.map(sda, space, ..).unwrap();
+        let remove = || {
+            start.wait();
+            store.remove_space(space)
+        };
+        let done = thread::scope(|scope| {
+            let other = scope.spawn(remove);
+            [remove(), other.join().unwrap()]
+        });
+        assert!(done == [Ok(()), Err(GONE)] || done == [Err(GONE), Ok(())], "{done:?}");
+        assert_eq!(store.regions_of(sda), Ok(vec![]));
+    }
+}
+
 /// A device that is mapped while another thread removes it is mapped first, and goes with its range, or is ENODEV; no range is left
 /// behind. Who maps has to wait for a third thread, which changes a large space all the time, after it has seen that the device is there.
 #[test]
