@@ -38,6 +38,7 @@ mod stores;
 mod stress;
 mod subtree;
 mod taken;
+mod told;
 mod types;
 mod unplug;
 mod values;
