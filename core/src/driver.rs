@@ -202,9 +202,10 @@ impl DriverMeta {
         }
     }
 
-    fn set_stage(&self, stage: Stage) {
+    /// Returns whether the driver was serving until now.
+    fn set_stage(&self, stage: Stage) -> bool {
         // Relaxed: the lock of `bound` is held, and orders it.
-        self.bound.change(|_| self.stage.fetch_max(stage as u8, Ordering::Relaxed));
+        self.bound.change(|_| self.stage.fetch_max(stage as u8, Ordering::Relaxed)) == Stage::Serving as u8
     }
 }
 
@@ -270,9 +271,7 @@ impl Store {
     ///
     /// With the panic of the driver's drop.
     pub fn unregister_driver(&self, driver: DriverHandle) -> Result<Removal> {
-        if !self.close_driver(driver) {
-            return self.join_driver(driver, 0);
-        }
+        let Some(is_ours) = self.close_driver(driver) else { return self.join_driver(driver, 0) };
         let mut count = 0;
         let mut first = None;
         // None is added any more, and each pass leaves those only that cannot be waited for.
@@ -287,19 +286,24 @@ impl Store {
         match first {
             Some(error) => Err(error),
             None if self.orphan_driver(driver) => Ok(Removal::Begun(count)),
-            None => self.drop_driver(driver, count),
+            None => match self.drop_driver(driver, count) {
+                // Whoever unbound it from its last device has been quicker, on the caller's behalf.
+                Err(Error::Errno(Errno::ENODEV)) if is_ours => Ok(Removal::Done(count)),
+                Err(Error::Leaving) if is_ours => Ok(Removal::Begun(count)),
+                dropped => dropped,
+            },
         }
     }
 
-    /// Has a driver serve no further device; says whether it is there.
-    fn close_driver(&self, driver: DriverHandle) -> bool {
+    /// Has a driver serve no further device, if it is there; says whether it has until now.
+    fn close_driver(&self, driver: DriverHandle) -> Option<bool> {
         let pin = self.inner.domain.pin();
-        let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return false };
-        meta.set_stage(Stage::Closing);
+        let meta = self.inner.drivers.get(&pin, driver).ok()?;
+        let has_served = meta.set_stage(Stage::Closing);
         if let Ok(bus) = self.inner.buses.get(&pin, meta.bus) {
             bus.drivers.change(|drivers| drivers.remove(meta.seat));
         }
-        true
+        Some(has_served)
     }
 
     /// Leaves a driver to who unbinds it from its last device; says whether there is one.
