@@ -43,3 +43,4 @@ mod types;
 mod unplug;
 mod values;
 mod wakers;
+mod walks;
