@@ -47,3 +47,4 @@ mod types;
 mod unplug;
 mod values;
 mod wakers;
+mod walks;
