@@ -44,11 +44,10 @@ mod tests {
     fn the_numbers_are_those_of_splitmix() {
         // The first of the seed 0, as Vigna's reference code gives them.
         let mut random = Random(0);
-        assert_eq!([random.bits(), random.bits(), random.bits()], [
-            0xe220_a839_7b1d_cdaf,
-            0x6e78_9e6a_a1b9_65f4,
-            0x06c4_5d18_8009_454f
-        ]);
+        assert_eq!(
+            [random.bits(), random.bits(), random.bits()],
+            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]
+        );
     }
 
     #[test]

@@ -157,7 +157,9 @@ pub(super) fn walk(store: &Store, scene: &Scene, bits: u64) -> Result {
             let bus = scene.buses[pick % scene.buses.len()].handle();
             for device in store.devices_on(bus)?.take(MANY) {
                 let found = store.bus_of(device);
-                scene.book.claim(found.map_or(true, |found| found == Some(bus)), || format!("{device:?} is on {found:?}"));
+                scene
+                    .book
+                    .claim(found.map_or(true, |found| found == Some(bus)), || format!("{device:?} is on {found:?}"));
             }
         }
         1 => {

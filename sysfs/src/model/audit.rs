@@ -56,7 +56,8 @@ impl Auditor<'_> {
             self.book.claim(record.dropped.is_up(), || format!("driver {} has ended and is there", record.serial));
             record.ended.raise();
             let name = self.store.driver_name(handle);
-            self.book.claim(name == Err(Errno::ENODEV.into()), || format!("driver {} is still {name:?}", record.serial));
+            self.book
+                .claim(name == Err(Errno::ENODEV.into()), || format!("driver {} is still {name:?}", record.serial));
         }
         // Twice: what the first one frees may have kept something else.
         self.store.flush();
@@ -83,7 +84,8 @@ impl Auditor<'_> {
                 self.book.claim(is_gone, || format!("device {}, which is not there, is at {path:?}", record.serial));
                 let serial = record.serial;
                 self.book.claim(record.may_be_gone(), || format!("device {serial} is gone, and nobody has removed it"));
-                self.book.claim(record.dropped.is_up(), || format!("device {serial} is gone, and its payload is there"));
+                self.book
+                    .claim(record.dropped.is_up(), || format!("device {serial} is gone, and its payload is there"));
                 self.book.claim(record.driver.get() == 0, || format!("device {serial} is gone, and is bound"));
             }
         }
@@ -126,9 +128,7 @@ impl Auditor<'_> {
             let said = self.store.driver_of(*device);
             let known = bound.get(device);
             let is_same = said == Ok(known.map(|(driver, _)| *driver));
-            self.book.claim(is_same, || {
-                format!("device {} is bound to {said:?}, and {known:?} has it", record.serial)
-            });
+            self.book.claim(is_same, || format!("device {} is bound to {said:?}, and {known:?} has it", record.serial));
             let serial = known.map_or(0, |(_, serial)| *serial);
             let in_book = record.driver.get();
             self.book.claim(serial == in_book, || {
@@ -153,7 +153,8 @@ impl Auditor<'_> {
         for (device, record) in found {
             let should_be = !record.is_port && record.place % 2 == 0;
             let is_in = classed.contains(device);
-            self.book.claim(is_in == should_be, || format!("whether device {} is in the class: {is_in}", record.serial));
+            self.book
+                .claim(is_in == should_be, || format!("whether device {} is in the class: {is_in}", record.serial));
         }
         let gone = classed.iter().find(|device| !found.contains_key(device));
         self.book.claim(gone.is_none(), || format!("the class lists {gone:?}, which has gone"));
@@ -178,7 +179,7 @@ impl Auditor<'_> {
                 self.book.claim(own == [region], || format!("{region:?} is mapped, and its device has {own:?}"));
             }
         }
-        let had = found.keys().map(|device| self.store.regions_of(*device).map_or(0, |own| own.len())).sum();
+        let had: usize = found.keys().map(|device| self.store.regions_of(*device).map_or(0, |own| own.len())).sum();
         self.book.claim(mapped == had, || format!("{mapped} regions are mapped, and devices have {had}"));
     }
 

@@ -120,7 +120,8 @@ impl Drop for Chip {
     fn drop(&mut self) {
         let Record { serial, driver, busy, dropped, .. } = &*self.record;
         self.book.claim(!dropped.raise(), || format!("device {serial} was dropped twice"));
-        self.book.claim(driver.get() == 0, || format!("device {serial} was dropped while driver {} had it", driver.get()));
+        self.book
+            .claim(driver.get() == 0, || format!("device {serial} was dropped while driver {} had it", driver.get()));
         self.book.claim(!busy.is_up(), || format!("device {serial} was dropped during a driver's callback"));
         self.book.payloads.gone.add(1);
     }
@@ -151,11 +152,13 @@ fn eject(store: &Store, device: impl enodev::AsKobject, chip: &Chip) -> Result<(
     match store.unregister_subtree(device) {
         Ok(enodev::Removal::Begun(_)) => Ok(()),
         Ok(done) => {
-            chip.book.violation(&format!("device {} has removed itself while it is inside: {done:?}", chip.record.serial));
+            chip.book
+                .violation(&format!("device {} has removed itself while it is inside: {done:?}", chip.record.serial));
             Ok(())
         }
         Err(error) => {
-            chip.book.may_be_refused(error, &[Errno::ENODEV], || format!("device {} removing itself", chip.record.serial));
+            chip.book
+                .may_be_refused(error, &[Errno::ENODEV], || format!("device {} removing itself", chip.record.serial));
             Err(error.into())
         }
     }

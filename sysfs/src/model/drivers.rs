@@ -7,8 +7,8 @@ use enodev::{Bus, DriverHandle, Errno, Error, Exclusive, Removal, Result, Shared
 
 use super::chip::{AnyBus, Chip, Chipped, Wire};
 use super::count::{Count, Flag};
-use super::driver::{PORT_BUS, Served};
 pub(super) use super::driver::Data as Kept;
+use super::driver::{PORT_BUS, Served};
 use super::places::From;
 use super::scene::{DriverRecord, DriverTenant, Scene};
 

@@ -181,7 +181,8 @@ impl Watch<'_> {
                 (seen, since) = (now, Instant::now());
             } else if since.elapsed() > STALL {
                 let at: Vec<_> = self.states.iter().map(|state| state.get()).collect();
-                self.book.violation(&format!("nothing has moved for {STALL:?}; the threads are at the operations {at:?}"));
+                self.book
+                    .violation(&format!("nothing has moved for {STALL:?}; the threads are at the operations {at:?}"));
                 return None;
             }
         }

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use enodev::{
-    ClassHandle, DeviceHandle, DriverHandle, Exclusive, KobjectHandle, Shared, SpaceHandle, Store, Type,
-};
+use enodev::{ClassHandle, DeviceHandle, DriverHandle, Exclusive, KobjectHandle, Shared, SpaceHandle, Store, Type};
 use parking_lot::Mutex;
 
 use super::book::Book;

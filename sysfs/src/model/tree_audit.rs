@@ -71,7 +71,9 @@ impl Auditor<'_> {
         let Auditor { store, book, .. } = self;
         book.claim(store.contains(target), || format!("the link {path}/{name} dangles"));
         let read = store.readlink(dir, name);
-        book.claim(read == Ok(target), || format!("the link {path}/{name} leads to {target:?}, and is read as {read:?}"));
+        book.claim(read == Ok(target), || {
+            format!("the link {path}/{name} leads to {target:?}, and is read as {read:?}")
+        });
         let links = store.links_to(target).unwrap_or_default();
         let knows = links.iter().any(|(other, by)| *other == dir && **by == *name);
         book.claim(knows, || format!("the target of the link {path}/{name} does not know of it"));
