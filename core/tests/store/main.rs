@@ -42,6 +42,7 @@ mod stress;
 mod subtree;
 mod taken;
 mod tickets;
+mod told;
 mod types;
 mod unplug;
 mod values;
