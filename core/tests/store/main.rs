@@ -9,6 +9,7 @@ mod chips;
 mod common;
 mod consumers;
 mod decisions;
+mod device_locks;
 mod drain;
 mod drivers;
 mod ending;
