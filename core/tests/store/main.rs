@@ -30,6 +30,7 @@ mod operations;
 mod own_end;
 mod paths;
 mod payloads;
+mod phases;
 mod plain;
 mod portable;
 mod queue;
