@@ -24,6 +24,12 @@ impl Store {
     /// - [`Error::Exists`]: the parent has a child, a link or an attribute of that name.
     /// - [`Error::Name`], [`Error::Full`].
     /// - What the callbacks of the type's groups fail with: `EIO` where one panics, `EINVAL` for a mode that no callback keeps.
+    /// - [`Error::Inside`], [`Error::Deadlock`]: the parent's lock, as [`NewDevice::register`](crate::NewDevice::register).
+    ///
+    /// # Panics
+    ///
+    /// As [`lock`](Self::lock).
+    #[track_caller]
     pub fn register<O: Sharing>(
         &self,
         parent: impl AsKobject,

@@ -327,8 +327,8 @@ fn no_id_outlives_its_bus() {
         let id = Id { store: Arc::downgrade(&store), bus: Arc::clone(&handle), told: Arc::clone(&told) };
         let device = store.new_device(store.root(), "chip", chip, Chip(1)).on(bus, id).register().unwrap();
         match is_taken {
-            true => drop(store.unregister::<Chip>(device).unwrap()),
-            false => drop(store.unregister_subtree(device).unwrap()),
+            true => assert_eq!(store.unregister::<Chip>(device), Ok(Chip(1))),
+            false => assert_eq!(store.unregister_subtree(device), Ok(Removal::Done(1))),
         }
     }
     assert_eq!(*told.lock(), [Err(Error::InUse); 2]);

@@ -96,14 +96,19 @@ fn no_refusal_stops_the_walk() {
     }
 }
 
-/// One of the lists, and how a member is removed from it.
+/// A walk through the bits of handles.
+type Walk = Box<dyn Iterator<Item = u64>>;
+type Walks = Box<dyn Fn(&Bench) -> Walk>;
+type Removes = Box<dyn Fn(&Bench, u64)>;
+
+/// One of the lists, and how members come and go.
 struct List {
-    walk: Box<dyn Fn(&Bench) -> Box<dyn Iterator<Item = u64>>>,
-    remove: Box<dyn Fn(&Bench, u64)>,
+    walk: Walks,
+    remove: Removes,
     add: Box<dyn Fn(&Bench) -> u64>,
 }
 
-fn boxed(devices: impl Iterator<Item = DeviceHandle> + 'static) -> Box<dyn Iterator<Item = u64>> {
+fn boxed(devices: impl Iterator<Item = DeviceHandle> + 'static) -> Walk {
     Box::new(devices.map(DeviceHandle::to_bits))
 }
 
@@ -112,14 +117,16 @@ fn lists(bench: &Bench) -> [List; 4] {
     let class = bench.store.register_class("class", &[]).unwrap();
     let all = bench.driver(bench.logger("all"), &Vec::from_iter(0..1_000));
     let count = Arc::new(AtomicUsize::new(0));
-    let unplug = |bench: &Bench, bits| drop(bench.store.unregister::<Chip>(DeviceHandle::from_bits(bits)).unwrap());
+    let unplug = |bench: &Bench, bits| {
+        assert!(bench.store.unregister::<Chip>(DeviceHandle::from_bits(bits)).is_ok());
+    };
     let plug = move |bench: &Bench| {
         let id = count.fetch_add(1, SeqCst) as u32;
         let device = bench.store.new_device(bench.store.root(), &format!("chip{id}"), bench.chip, Chip(id));
         device.on(bench.bus, id).class(class).register().unwrap().to_bits()
     };
     let plug = Arc::new(plug);
-    let devices = |walk: Box<dyn Fn(&Bench) -> Box<dyn Iterator<Item = u64>>>| {
+    let devices = |walk: Walks| {
         let plug = Arc::clone(&plug);
         List { walk, remove: Box::new(unplug), add: Box::new(move |bench| plug(bench)) }
     };
@@ -133,7 +140,9 @@ fn lists(bench: &Bench) -> [List; 4] {
                 let drivers = bench.store.drivers_on(bench.bus.handle()).unwrap();
                 Box::new(drivers.filter(move |driver| *driver != all).map(DriverHandle::to_bits))
             }),
-            remove: Box::new(|bench, bits| drop(bench.store.unregister_driver(DriverHandle::from_bits(bits)).unwrap())),
+            remove: Box::new(|bench, bits| {
+                assert!(bench.store.unregister_driver(DriverHandle::from_bits(bits)).is_ok());
+            }),
             add: Box::new(move |bench| {
                 let name = format!("driver{}", named.fetch_add(1, SeqCst));
                 bench.store.register_driver(bench.bus, &name, bench.logger("idle"), Vec::new()).unwrap().to_bits()
