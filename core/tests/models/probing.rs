@@ -65,7 +65,7 @@ fn of_two_who_unregister_a_driver_one_did_it() {
     });
 }
 
-/// S1-8 (race B), F32: a device is unregistered while it is probed by a new driver: the driver has let go of it, or has not been bound to it.
+/// S1-8, F32: a device is unregistered while it is probed by a new driver: the driver has let go of it, or has not been bound to it.
 #[test]
 fn a_device_that_leaves_while_it_is_probed_is_bound_to_nothing() {
     check(|| {
