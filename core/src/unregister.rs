@@ -238,13 +238,13 @@ impl Store {
         let (mut ours, mut others) = (Vec::new(), Vec::new());
         let (mut found, mut next) = (vec![top], 0);
         while let Some(&object) = found.get(next) {
-            // Asked about only where it is there, so that one that has gone is one `ENODEV`.
-            match self.inner.nodes.contains(object).then(|| self.inner.claim(&pin, object)) {
-                Some(Ok(claim)) => {
+            match self.inner.claim(&pin, object) {
+                Ok(claim) => {
                     found.extend(claim.children());
                     ours.push((object, claim));
                 }
-                _ => {
+                Err(_) => {
+                    // Read only where it is there, so that one that has gone is one `ENODEV`.
                     let node = self.inner.nodes.is_leaving(object).then(|| self.inner.nodes.get_leaving(&pin, object));
                     found.extend(node.and_then(|node| node.ok()).map_or_else(Vec::new, Node::children));
                     others.push(object);
