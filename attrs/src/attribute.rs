@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::contain::contain;
+use crate::contain::{self, contain};
 #[cfg(feature = "fault-points")]
 use crate::fault;
 use crate::{Access, DefineError, Errno, Mode, Name, OpenFile, PAGE_SIZE, Page, Result};
@@ -343,6 +343,7 @@ impl<O: Owner> Attribute<O> {
         #[cfg(feature = "fault-points")]
         fault::pass(fault::Point::AfterActive);
         contain(callback).unwrap_or_else(|| {
+            contain::note();
             // Relaxed: a statistic; it orders nothing.
             self.panics.fetch_add(1, Ordering::Relaxed);
             Err(Errno::EIO)

@@ -1,5 +1,6 @@
 //! Keeps a panic of somebody else's code from spreading.
 
+use std::cell::Cell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,6 +23,22 @@ pub fn contain<T>(callback: impl FnOnce() -> T) -> Option<T> {
             None
         }
     }
+}
+
+thread_local! {
+    /// Callbacks of attributes and groups that have panicked on this thread, and of which nobody has asked.
+    static PANICS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Notes that a callback of an attribute or of a group has panicked.
+#[cold]
+pub(crate) fn note() {
+    PANICS.set(PANICS.get().saturating_add(1));
+}
+
+/// How many callbacks of attributes and groups have panicked on the calling thread since this was last asked.
+pub fn take_panics() -> u32 {
+    PANICS.take()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::contain::contain;
+use crate::contain::{self, contain};
 use crate::{Attribute, DefineError, Errno, Mode, Name, Owner, Page, Result};
 
 /// Attributes that an object gets together and loses together.
@@ -264,6 +264,7 @@ impl<O: Owner> Visible<O> {
     /// Runs one callback.
     fn run<T>(&self, callback: impl FnOnce() -> T) -> Result<T> {
         contain(callback).ok_or_else(|| {
+            contain::note();
             // Relaxed: a statistic; it orders nothing.
             self.panics.fetch_add(1, Ordering::Relaxed);
             Errno::EIO

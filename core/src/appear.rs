@@ -192,7 +192,9 @@ impl Store {
     /// Tells of a device that has been put into the tree, and has it find a driver.
     pub(crate) fn announce(&self, object: KobjectHandle) {
         if self.is_observed() {
-            let bus = self.bus_of(device(object)).unwrap_or_default();
+            // Inside, so that nobody is told of its leaving before this is over. One that leaves already is not told of as new.
+            let Ok(body) = self.inner.nodes.enter(object) else { return };
+            let bus = body.part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
             self.tell_of(Phase::Added, object, bus);
         }
         let has_drivers = || {
@@ -202,7 +204,9 @@ impl Store {
             let drivers = &self.inner.buses.get(&pin, part.bus.as_ref()?.bus).ok()?.drivers;
             // Who adds a driver finds this, or is found.
             drivers.between(|| part.set_ready());
-            (drivers.load().members.len() != 0).then_some(())
+            let is_seeking = drivers.load().members.len() != 0;
+            part.seek(is_seeking);
+            is_seeking.then_some(())
         };
         if has_drivers().is_none() {
             return;

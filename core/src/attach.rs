@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 use enodev_handles::{Label, Pin};
 
@@ -227,6 +227,7 @@ impl Store {
     ) -> Result<Decision> {
         pending::begin();
         let decision = self.decide_inside(object, group, may);
+        self.trace_panics(object);
         pending::settle()?;
         decision
     }

@@ -99,7 +99,8 @@ impl Store {
         self.end_binding(device, binding)?.ok_or(Error::NotBound)
     }
 
-    /// Unbinds a device from what it is bound to. None where another thread has done so.
+    /// Unbinds a device from what it is bound to. None where another thread has done so; [`Error::Leaving`] where it is at it, and
+    /// cannot be waited for.
     pub(crate) fn end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
         if self.inner.bindings.is_inside(binding) {
             // Marked, and given up: to be taken up as the caller leaves, or by who comes first.
@@ -115,14 +116,18 @@ impl Store {
         let (mut guarded, body) = match (locked.transpose(), self.inner.nodes.enter(object)) {
             (Ok(guarded), Ok(body)) => (guarded, body),
             (Err(error), Ok(_)) => return Err(error),
-            (_, Err(_)) => return Ok(self.inner.nodes.join(object).map_or(Some(Removal::Begun(1)), |()| None)),
+            (locked, Err(_)) => {
+                // Who waits for another thread's removal is inside nothing.
+                drop((locked, code));
+                return self.inner.nodes.join(object).map(|()| None).map_err(|_| Error::Leaving);
+            }
         };
         let Some(part) = &body.part else { return Ok(None) };
         let leaving = match self.leave_binding(binding) {
             Ok(leaving) => leaving,
             Err(Error::Leaving) => {
-                drop((body, guarded));
-                return Ok(self.inner.bindings.join(binding).map_or(Some(Removal::Begun(1)), |()| None));
+                drop((body, guarded, code));
+                return self.inner.bindings.join(binding).map(|()| None).map_err(|_| Error::Leaving);
             }
             Err(Error::Errno(_)) => return Ok(None),
             Err(error) => return Err(error),
@@ -210,6 +215,7 @@ impl Store {
         let bus = {
             let body = self.inner.nodes.enter(object)?;
             let part = body.part.as_ref().ok_or(Error::WrongType)?;
+            part.seek(false);
             if let Some(driver) = self.driver_in(part) {
                 return Ok(Some(driver));
             }
@@ -242,26 +248,14 @@ impl Store {
 
     /// Has a new driver asked about the devices of its bus.
     pub(crate) fn offer_devices(&self, driver: DriverHandle) {
-        let mut last = None;
-        loop {
-            let snapshot = {
-                let pin = self.inner.domain.pin();
-                let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return };
-                let Ok(bus) = self.inner.buses.get(&pin, meta.bus) else { return };
-                bus.devices.load()
-            };
-            let mut came = 0;
-            for (seat, device) in snapshot.members.behind(last) {
-                last = Some(seat);
-                came += 1;
-                self.offer(device, driver);
-            }
-            // Those that came after the last one asked have asked themselves: the driver was there. To look for them costs little and
-            // leaves none to that argument.
-            if came == 0 {
-                return;
-            }
-        }
+        let snapshot = {
+            let pin = self.inner.domain.pin();
+            let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return };
+            let Ok(bus) = self.inner.buses.get(&pin, meta.bus) else { return };
+            bus.devices.load()
+        };
+        // Those that come after this find the driver on the bus as they are announced: to ask about them here would be to ask twice.
+        snapshot.members.iter().for_each(|device| self.offer(device, driver));
     }
 
     /// Asks a driver about one device, if that is free. What comes of it is the driver's business.
@@ -279,8 +273,11 @@ impl Store {
         }
         let Ok(_parent) = self.hold_parent(object) else { return };
         // Who has the lock and waits for the caller goes through the drivers itself.
-        if let Ok(Some(held)) = self.hold(object) {
-            let _ = self.ask_driver(&held, object, driver);
+        let Ok(Some(held)) = self.hold(object) else { return };
+        let answer = self.ask_driver(&held, object, driver);
+        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
+        if !matches!(answer, Ok(Answer::Bound)) && self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
+            let _ = self.find_driver(&held, object);
         }
     }
 
@@ -321,7 +318,11 @@ impl Store {
         }
         // Nobody waits for a payload's lock while inside the object.
         let locked = code.code.locks().then(|| self.lock_labelled(object, Label::new("probe")));
-        let mut guarded = locked.transpose()?;
+        let mut guarded = match locked.transpose() {
+            Ok(guarded) => guarded,
+            // The next driver may do without.
+            Err(error) => return Ok(Answer::Refused(error.errno())),
+        };
         let body = self.inner.nodes.enter(object)?;
         let part = body.part.as_ref().ok_or(Error::WrongType)?;
         let call = Where { store: self, device: object, above: &[], turn: held.turn() };

@@ -1,11 +1,9 @@
 //! What an object has that callbacks of drivers run on, and its being bound to a driver.
 
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 
-use enodev_attrs::Errno;
 use enodev_handles::{Active, Exclusive, Lock};
 
 use crate::driver::Data;
@@ -15,6 +13,7 @@ use crate::members::Seat;
 use crate::payload::Body;
 use crate::pending;
 use crate::store::Store;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What an object has that is on a bus or in a class.
 pub(crate) struct Part {
@@ -26,6 +25,8 @@ pub(crate) struct Part {
     binding: AtomicU64,
     /// Drivers may be asked about the device: it has been announced.
     is_ready: AtomicBool,
+    /// The device is to go through the drivers, and has not done so.
+    is_seeking: AtomicBool,
     /// Changed under the lock.
     is_asleep: AtomicBool,
 }
@@ -40,8 +41,8 @@ pub(crate) struct OnBus {
 
 impl Part {
     pub(crate) fn new(bus: Option<OnBus>, class: Option<(ClassHandle, Seat)>) -> Self {
-        let (binding, is_ready, is_asleep) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
-        Self { bus, class, lock: Exclusive::new(()), binding, is_ready, is_asleep }
+        let [is_ready, is_seeking, is_asleep] = [false; 3].map(AtomicBool::new);
+        Self { bus, class, lock: Exclusive::new(()), binding: AtomicU64::new(0), is_ready, is_seeking, is_asleep }
     }
 
     pub(crate) fn lock(&self) -> Lock {
@@ -78,6 +79,19 @@ impl Part {
     pub(crate) fn set_ready(&self) {
         // Relaxed: as in `is_ready`.
         self.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Who has the lock goes through the drivers for a device that seeks one: who meant to do so may have been kept from taking the lock,
+    /// as the two would have waited for each other.
+    pub(crate) fn is_seeking(&self) -> bool {
+        // Acquire: pairs with the Release of `seek`. Who is kept from the lock has said so before, and who keeps it asks before it
+        // gives it up.
+        self.is_seeking.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn seek(&self, is_seeking: bool) {
+        // Release: pairs with the Acquire of `is_seeking`.
+        self.is_seeking.store(is_seeking, Ordering::Release);
     }
 
     pub(crate) fn is_asleep(&self) -> bool {
@@ -201,15 +215,14 @@ impl Store {
         Ok(Some(Bound { data, device: body, settle: Settle }))
     }
 
-    /// Whether the part of a device says that it is bound to this driver: its binding.
+    /// What binds a device to this driver; also one that is leaving.
     pub(crate) fn binding_to(&self, device: DeviceHandle, driver: DriverHandle) -> Result<BindingHandle> {
         let body = self.inner.nodes.enter(device.kobject())?;
-        let binding = body.part.as_ref().and_then(|part| part.binding()).ok_or(Error::NotBound)?;
-        let pin = self.inner.domain.pin();
-        match self.inner.bindings.get(&pin, binding) {
-            Ok(meta) if meta.driver == driver => Ok(binding),
-            _ if self.inner.drivers.contains(driver) => Err(Error::NotBound),
-            _ => Err(Errno::ENODEV.into()),
+        let binding = body.part.as_ref().and_then(|part| part.binding());
+        match binding.filter(|binding| self.inner.driver_of(*binding) == Some(driver)) {
+            Some(binding) => Ok(binding),
+            None if self.inner.drivers.contains(driver) => Err(Error::NotBound),
+            None => Err(enodev_attrs::Errno::ENODEV.into()),
         }
     }
 }

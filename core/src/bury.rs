@@ -1,6 +1,7 @@
 //! What is done for objects that nobody is inside of any more, and that nobody will ever enter.
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use enodev_attrs::contain::contain;
@@ -39,7 +40,7 @@ impl Store {
                 rest.reverse();
                 rest.append(&mut queue);
                 queue = rest;
-                orphans.extend(self.say_farewell(object, &mut body, &queue));
+                orphans.extend(self.say_farewell(object, &mut body, &queue, &mut panic));
             }
             if object == kept {
                 found = Some(body);
@@ -60,22 +61,27 @@ impl Store {
         object: KobjectHandle,
         body: &mut Body,
         above: &[(KobjectHandle, Body)],
+        panic: &mut Option<Box<dyn Any + Send>>,
     ) -> Option<DriverHandle> {
         let Body { payload, part, .. } = body;
-        let part = part.as_deref();
-        let bus = part.and_then(|part| part.bus.as_ref());
+        let bus = part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
         let is_device = self.inner.nodes.get_leaving(&self.inner.domain.pin(), object).is_ok_and(|node| node.is_device);
         if is_device {
-            self.tell_of(Phase::Leaving, object, bus.map(|on| on.bus));
+            self.tell_of(Phase::Leaving, object, bus);
         }
-        let bound = part.and_then(|part| Some((part, part.binding()?)));
+        let bound = part.as_deref().and_then(|part| Some((part, part.binding()?)));
         let orphan =
             bound.and_then(|(part, binding)| self.unbind_leaving(object, payload.lend(), part, binding, above));
         if let Some(part) = part {
+            // The bus stays for as long as it has a device: so its code is dropped first.
+            let id = part.bus.as_mut().map(|on| mem::replace(&mut on.id, Box::new(())));
+            if let Err(first) = catch_unwind(AssertUnwindSafe(|| drop(id))) {
+                keep_first(panic, first);
+            }
             self.leave_seats(part);
         }
         if is_device {
-            self.tell_of(Phase::Removed, object, bus.map(|on| on.bus));
+            self.tell_of(Phase::Removed, object, bus);
         }
         orphan
     }

@@ -1,4 +1,3 @@
-use crate::sync::atomic::{AtomicU8, Ordering};
 use std::any::Any;
 
 use enodev_attrs::{Errno, Name};
@@ -12,6 +11,7 @@ use crate::members::{Published, Seat};
 use crate::payload::{Payload, PayloadRef};
 use crate::scope::{Scope, Where};
 use crate::store::Store;
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::unregister::Removal;
 
 /// Code that serves devices of a bus.
@@ -202,9 +202,10 @@ impl DriverMeta {
         }
     }
 
-    fn set_stage(&self, stage: Stage) {
+    /// Returns whether the driver was serving until now.
+    fn set_stage(&self, stage: Stage) -> bool {
         // Relaxed: the lock of `bound` is held, and orders it.
-        self.bound.change(|_| self.stage.fetch_max(stage as u8, Ordering::Relaxed));
+        self.bound.change(|_| self.stage.fetch_max(stage as u8, Ordering::Relaxed)) == Stage::Serving as u8
     }
 }
 
@@ -270,36 +271,47 @@ impl Store {
     ///
     /// With the panic of the driver's drop.
     pub fn unregister_driver(&self, driver: DriverHandle) -> Result<Removal> {
-        {
-            let pin = self.inner.domain.pin();
-            let meta = self.inner.drivers.get(&pin, driver)?;
-            meta.set_stage(Stage::Closing);
-            if let Ok(bus) = self.inner.buses.get(&pin, meta.bus) {
-                bus.drivers.change(|drivers| drivers.remove(meta.seat));
-            }
-        }
+        let Some(is_ours) = self.close_driver(driver) else { return self.join_driver(driver, 0) };
         let mut count = 0;
         let mut first = None;
         // None is added any more, and each pass leaves those only that cannot be waited for.
         for (device, binding) in self.bound_to(driver) {
             count += 1;
-            if let Err(error) = self.end_binding(device, binding) {
-                first = first.or(Some(error));
+            match self.end_binding(device, binding) {
+                // What cannot be waited for goes on without the caller.
+                Ok(_) | Err(Error::Leaving) => {}
+                Err(error) => first = first.or(Some(error)),
             }
         }
-        let is_left = {
-            let pin = self.inner.domain.pin();
-            let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return self.join_driver(driver, count) };
-            if first.is_none() {
-                meta.set_stage(Stage::Orphaned);
-            }
-            meta.bound.load().members.len() != 0
-        };
         match first {
             Some(error) => Err(error),
-            None if is_left => Ok(Removal::Begun(count)),
-            None => self.drop_driver(driver, count),
+            None if self.orphan_driver(driver) => Ok(Removal::Begun(count)),
+            None => match self.drop_driver(driver, count) {
+                // Whoever unbound it from its last device has been quicker, on the caller's behalf.
+                Err(Error::Errno(Errno::ENODEV)) if is_ours => Ok(Removal::Done(count)),
+                Err(Error::Leaving) if is_ours => Ok(Removal::Begun(count)),
+                dropped => dropped,
+            },
         }
+    }
+
+    /// Has a driver serve no further device, if it is there; says whether it has until now.
+    fn close_driver(&self, driver: DriverHandle) -> Option<bool> {
+        let pin = self.inner.domain.pin();
+        let meta = self.inner.drivers.get(&pin, driver).ok()?;
+        let has_served = meta.set_stage(Stage::Closing);
+        if let Ok(bus) = self.inner.buses.get(&pin, meta.bus) {
+            bus.drivers.change(|drivers| drivers.remove(meta.seat));
+        }
+        Some(has_served)
+    }
+
+    /// Leaves a driver to who unbinds it from its last device; says whether there is one.
+    fn orphan_driver(&self, driver: DriverHandle) -> bool {
+        let pin = self.inner.domain.pin();
+        let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return false };
+        meta.set_stage(Stage::Orphaned);
+        meta.bound.load().members.len() != 0
     }
 
     /// The devices that a driver is bound to, the last one first.

@@ -67,6 +67,7 @@ impl Store {
     ) -> AttrResult<R> {
         pending::begin();
         let answer = self.call(at, run);
+        self.trace_panics(at.object);
         pending::settle()?;
         answer
     }

@@ -12,6 +12,9 @@ pub enum Error {
     /// `ENODEV` if the object has left or is leaving, or is another store's; otherwise what a callback returned.
     #[error(transparent)]
     Errno(#[from] Errno),
+    /// The portable handle is another store's. `ENODEV`.
+    #[error("the handle is another store's")]
+    Foreign,
     /// The name is not one. `ENAMETOOLONG` or `EINVAL`.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -88,6 +91,7 @@ impl Error {
     pub const fn errno(self) -> Errno {
         match self {
             Self::Errno(errno) => errno,
+            Self::Foreign => Errno::ENODEV,
             Self::Name(error) => error.errno(),
             Self::Define(error) => error.errno(),
             Self::Exists => Errno::EEXIST,

@@ -17,6 +17,7 @@ use crate::handle::{AsKobject, AttrHandle, KobjectHandle};
 use crate::node::Node;
 use crate::store::{Inner, Store};
 use crate::sync::{Condvar, Mutex};
+use crate::ticket::Busy;
 
 /// What has become of an attribute that is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +73,8 @@ impl OnAttr {
 
 /// Calls wakers. One that panics keeps neither the others from being called nor the caller from going on.
 fn call(wakers: Vec<Waker>) {
+    // Removals call wakers as well: the caller may have objects that are leaving in its hands.
+    let _busy = Busy::begin();
     for waker in wakers {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) else { continue };
         // What it carried may panic in turn as it is dropped, and so on without end.

@@ -34,7 +34,9 @@ mod session;
 mod space;
 mod audit;
 mod obituary;
+mod portable;
 mod stats;
+mod trace;
 
 mod bus;
 mod driver;
@@ -45,6 +47,10 @@ mod binding;
 mod power;
 mod scope;
 mod observe;
+
+mod queue;
+mod ticket;
+mod turns;
 
 mod members;
 mod order;
@@ -75,12 +81,15 @@ pub use new_device::NewDevice;
 pub use obituary::Obituary;
 pub use observe::{Notice, Phase};
 pub use plain::PlainAttr;
+pub use portable::{InvalidPortable, Portable};
+pub use queue::Queue;
 pub use ranges::Region;
 pub use scope::{Held, Holds, Reached, Scope};
 pub use session::Session;
 pub use space::SpaceSession;
 pub use stats::Stats;
 pub use store::Store;
+pub use ticket::{QueueError, Ticket};
 pub use unregister::Removal;
 
 #[cfg(feature = "fault-points")]

@@ -1,11 +1,12 @@
 //! Lists of members that are read as they were at one moment, while they change.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::array;
 use std::sync::Arc;
 
-use crate::sync::Mutex;
 use arc_swap::ArcSwap;
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// How many branches a node of a list has, as a power of two.
 const BITS: u32 = 5;
@@ -31,6 +32,10 @@ pub(crate) struct Members<T> {
 pub(crate) struct Seat(u64);
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each node is allocated once, and leaves of handles are as large as branches"
+)]
 enum Trunk<T> {
     Branch { below: [Option<Arc<Self>>; WIDTH], used: usize },
     Leaf { members: [Option<T>; WIDTH], used: usize },

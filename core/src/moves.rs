@@ -43,6 +43,18 @@ impl Moves {
         (count % 2 == 0).then_some(count)
     }
 
+    /// Has `look` find something while nothing is being moved, whatever the caller holds; it may run several times. After some of these it
+    /// has to do what it found last: for text alone.
+    pub(crate) fn mostly_settled(&self, mut look: impl FnMut()) {
+        for _ in 0..TRIES {
+            let count = self.begin();
+            look();
+            if count.is_some_and(|count| self.is_still(count)) {
+                return;
+            }
+        }
+    }
+
     /// Whether nothing has been moved since `begin`.
     fn is_still(&self, count: u64) -> bool {
         // Relaxed: pairs with the odd count of `change`. What has been seen of a change was seen with Acquire, so this load comes

@@ -140,6 +140,7 @@ impl NewDevice<'_> {
         let (mut begin, mut payload) = (begin, Some(payload));
         let object = store.insert(dir, name, &mut begin, &mut payload);
         drop(parent);
+        store.trace_registered(dir, object);
         let object = object?;
         store.announce(object);
         Ok(device(object))

@@ -1,6 +1,5 @@
 //! What is remembered of objects that have left.
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter;
@@ -10,11 +9,12 @@ use std::panic::Location;
 use std::thread::{self, Thread, ThreadId};
 use std::time::Instant;
 
-use crate::sync::Mutex;
 use enodev_handles::Pin;
 
 use crate::handle::{AsKobject, KobjectHandle, TypeHandle};
 use crate::store::{Inner, Store};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// So many objects are remembered unless the store is told otherwise.
 const KEPT: usize = 1024;
@@ -245,7 +245,7 @@ impl Removed {
 
 impl Inner {
     /// Remembers objects that are about to be marked: the first is the one that the others are below, and parents come before
-    /// children. The topology lock is held.
+    /// children. The caller has claimed them all ([`Topology`](crate::topology::Topology)), so they are not moved.
     ///
     /// Called before they are marked, so that whoever meets `ENODEV` is told why. Where the marking fails, they are there still, and
     /// nobody is told this.
@@ -259,14 +259,17 @@ impl Inner {
         let (mut text, mut below) = kept.make_room(count, most);
         text.push_str(call.file());
         let file_end = end(&text);
-        let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
-        while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
-            let place = node.place();
-            let Some(name) = &place.name else { break };
-            text.push_str(name);
-            text.push('/');
-            above = Ok(place.parent);
-        }
+        self.moves.mostly_settled(|| {
+            text.truncate(file_end as usize);
+            let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
+            while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
+                let place = node.place();
+                let Some(name) = &place.name else { break };
+                text.push_str(name);
+                text.push('/');
+                above = Ok(place.parent);
+            }
+        });
         let ancestors_end = end(&text);
         let Some(first) = self.gone(pin, top, &mut text) else { return };
         below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object, &mut text)));

@@ -101,8 +101,12 @@ fn settle_all_unbindings() {
         let Some(store) = Store::again(&later) else { continue };
         if store.inner.bindings.is_inside(binding) {
             kept.push((later, device, binding));
-        } else if let Err(error) = store.end_binding(device, binding) {
-            unfinished(error);
+        } else {
+            match store.end_binding(device, binding) {
+                // Another thread is at it by now.
+                Ok(_) | Err(Error::Leaving) => {}
+                Err(error) => unfinished(error),
+            }
         }
     }
     let _ = UNBINDINGS.try_with(|all| all.borrow_mut().append(&mut kept));

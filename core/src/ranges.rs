@@ -3,13 +3,13 @@
 use std::ops::{Bound, Deref, RangeBounds, RangeInclusive};
 use std::sync::Arc;
 
-use crate::sync::Mutex;
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use enodev_attrs::Errno;
 
 use crate::error::{Error, Result};
 use crate::handle::{DeviceHandle, SpaceHandle};
+use crate::sync::Mutex;
 
 /// Addresses of a space at which one device answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -252,5 +252,60 @@ impl Deref for Published {
     #[inline]
     fn deref(&self) -> &ArcSwap<Table> {
         &self.0.now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(base: u64, last: u64) -> Region {
+        Region { base, last, device: DeviceHandle::from_bits(base), space: SpaceHandle::null() }
+    }
+
+    fn table(ranges: &[(u64, u64)]) -> Table {
+        let put = |table: Table, (base, last): &(u64, u64)| table.with(region(*base, *last));
+        ranges.iter().try_fold(Table::default(), put).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_grain_is_of_what_all_ranges_are_multiples() {
+        for (ranges, grain) in [
+            (&[(0x1000, 0x1fff), (0x4000, 0x7fff)][..], 12),
+            (&[(0x1000, 0x1fff), (0x3f8, 0x3ff)], 3),
+            (&[(0x1000, 0x1ffe)], 0),
+            (&[(1, 1)], 0),
+            (&[(1 << 63, u64::MAX)], 63),
+        ] {
+            assert_eq!(table(ranges).grain, grain, "{ranges:x?}");
+        }
+        // A number of bits that a shift can have, although no bit is set.
+        assert!(table(&[(0, u64::MAX)]).grain < u64::BITS && table(&[]).grain < u64::BITS);
+    }
+
+    /// Hints of another table, hints that many addresses share, and hints without meaning change no answer.
+    #[test]
+    fn hints_change_no_answer() {
+        let many: Vec<_> = (0..500).map(|n| (n * 24, n * 24 + 15)).collect();
+        let tables = [table(&many), table(&[(0, u64::MAX)]), table(&[]), table(&many[20..40]), table(&[(8, 8)])];
+        let mut hints = Hints([usize::MAX; 1 << Hints::BITS]);
+        for round in 0..3 {
+            for table in &tables {
+                for address in (0..13_000).step_by(5 + round).chain([u64::MAX]) {
+                    let found = table.find(address);
+                    assert_eq!(table.find_near(&mut hints, address), found, "{address}");
+                    assert_eq!(table.find_near(&mut hints, address), found, "{address}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn regions_are_released_that_are_still_there() {
+        let three = table(&[(0, 9), (10, 19), (20, 29)]);
+        let other = Region { device: DeviceHandle::null(), ..region(10, 19) };
+        assert!(three.without_all(&[]).is_none() && three.without_all(&[other, region(30, 39)]).is_none());
+        let left = three.without_all(&[region(0, 9), region(5, 6), region(20, 29)]);
+        assert_eq!(left.map(|left| left.regions.to_vec()), Some(vec![region(10, 19)]));
     }
 }

@@ -24,6 +24,12 @@ impl Store {
     /// - [`Error::Exists`]: the parent has a child, a link or an attribute of that name.
     /// - [`Error::Name`], [`Error::Full`].
     /// - What the callbacks of the type's groups fail with: `EIO` where one panics, `EINVAL` for a mode that no callback keeps.
+    /// - [`Error::Inside`], [`Error::Deadlock`]: the parent's lock, as [`NewDevice::register`](crate::NewDevice::register).
+    ///
+    /// # Panics
+    ///
+    /// As [`lock`](Self::lock).
+    #[track_caller]
     pub fn register<O: Sharing>(
         &self,
         parent: impl AsKobject,
@@ -48,7 +54,9 @@ impl Store {
     ) -> Result<KobjectHandle> {
         let (name, payload) = self.draft(name, ty, payload)?;
         let (mut begin, mut payload) = (Begin::plain(Some(ty.handle()), false), Some(payload));
-        self.insert(parent.kobject(), name, &mut begin, &mut payload)
+        let object = self.insert(parent.kobject(), name, &mut begin, &mut payload);
+        self.trace_registered(parent.kobject(), object);
+        object
     }
 
     /// Adds a plain directory: an object without attributes or payload.
@@ -58,7 +66,10 @@ impl Store {
     /// As [`register`](Self::register).
     pub fn create(&self, parent: impl AsKobject, name: &str) -> Result<KobjectHandle> {
         let name = Name::new(name)?;
-        self.insert(parent.kobject(), name, &mut Begin::plain(None, false), &mut Some(Payload::NONE))
+        let parent = parent.kobject();
+        let object = self.insert(parent, name, &mut Begin::plain(None, false), &mut Some(Payload::NONE));
+        self.trace_registered(parent, object);
+        object
     }
 
     /// Asks the groups of a type what of them is there for an object that is still to be made. Those that say nothing special are left

@@ -221,7 +221,7 @@ impl Store {
     /// Takes the lock of an object, if it has one; parents come first.
     #[track_caller]
     pub(crate) fn hold_in_order(&self, object: KobjectHandle) -> Result<Option<Held<'_>>> {
-        if order::is_any_held() && self.inner.nodes.enter(object)?.part.is_some() {
+        if order::is_any_held() && self.inner.nodes.enter(object)?.part.is_some() && !order::is_held(self, object) {
             order::check(self, object);
         }
         self.hold(object)

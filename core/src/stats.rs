@@ -65,6 +65,7 @@ impl Store {
             of(&inner.bindings),
             of(&inner.drivers),
             of(&inner.buses),
+            of(&inner.spaces),
             of(&inner.classes),
             of(&inner.observers),
         ];

@@ -1,4 +1,3 @@
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
@@ -19,9 +18,11 @@ use crate::node::Node;
 use crate::obituary::Obituaries;
 use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
+use crate::portable;
 use crate::ranges::Ranges;
 use crate::space::SpaceMeta;
 use crate::state::State;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, thread};
 use crate::topology::Topology;
 
@@ -86,6 +87,8 @@ pub(crate) struct Inner {
     /// How removals that go on later find the store; nothing once it is being dropped.
     pub(crate) later: Later,
     pub(crate) obituaries: Obituaries,
+    /// What tells the store from all others, of whatever process.
+    pub(crate) nonce: u128,
 }
 
 pub(crate) type Later = Arc<Mutex<Weak<Inner>>>;
@@ -135,6 +138,7 @@ impl Store {
             root,
             later: Later::default(),
             obituaries: Obituaries::default(),
+            nonce: portable::nonce(),
         });
         *inner.later.lock() = Arc::downgrade(&inner);
         Ok(Self { inner, is_owner: true })
@@ -144,6 +148,7 @@ impl Store {
     pub(crate) fn note_panic(&self) {
         // Relaxed: a count for people.
         self.inner.panics.fetch_add(1, Ordering::Relaxed);
+        self.trace_panic();
     }
 
     /// How often one has.
@@ -190,6 +195,7 @@ impl Drop for Store {
         // their leaves: they do not find the tree any more.
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.nodes.forget_guards();
+            inner.bindings.forget_guards();
         }
         let first = catch_unwind(AssertUnwindSafe(|| self.reap()));
         // It fails only where the system refuses the barrier; then the arena drops the payloads, in no order.

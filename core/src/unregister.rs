@@ -14,6 +14,7 @@ use crate::node::Node;
 use crate::payload::Body;
 use crate::pending;
 use crate::store::Store;
+use crate::trace::{Removing, drain};
 
 /// What has become of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,29 +65,10 @@ impl Store {
     /// With the panic of the drop of a payload whose removal could not be finished before: this object is as it was then.
     #[track_caller]
     pub fn unregister<T: 'static>(&self, device: DeviceHandle) -> Result<T> {
-        let object = device.kobject();
-        let nodes = &self.inner.nodes;
-        if let Some(payload) = self.reap_but(object).and_then(|body| body.payload.into_value()) {
-            return Ok(payload);
-        }
-        if nodes.is_inside(object) {
-            return Err(if nodes.contains(object) { Error::Inside } else { Error::Leaving });
-        }
-        let is_one = nodes.enter(object).map(|body| body.payload.is::<T>());
-        if !is_one.map_err(|_| self.gone(object))? {
-            return Err(Error::WrongType);
-        }
-        let mut leaving = nodes.leave();
-        match self.mark_leaf(&mut leaving, object) {
-            Ok(()) => {}
-            // Another thread has been quicker.
-            Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(self.gone(object)),
-            Err(error) => return Err(error),
-        }
-        self.inner.wake_all([object]);
-        let quiet = leaving.drain().map_err(|(_, error)| error)?;
-        let (_, body) = self.finish(quiet, object);
-        body.and_then(|body| body.payload.into_value()).ok_or(Error::WrongType)
+        let told = Removing::begin(self, device.kobject());
+        let answer = self.unregister_one(device.kobject());
+        told.refused(&answer);
+        answer
     }
 
     /// Unregisters an object and all below it, and drops the payloads, on the caller's thread, children before parents.
@@ -114,8 +96,11 @@ impl Store {
         if object == self.root() {
             return Err(Error::Root);
         }
+        let told = Removing::begin(self, object);
         self.reap();
-        self.unregister_below(object)
+        let answer = self.unregister_below(object);
+        told.over(&answer);
+        answer
     }
 
     /// Finishes the removals that could not be finished ([`Error::Deadlock`], [`Error::Leaving`]) and that nobody is in the way
@@ -138,6 +123,32 @@ impl Store {
 
 /// What is behind it.
 impl Store {
+    #[track_caller]
+    fn unregister_one<T: 'static>(&self, object: KobjectHandle) -> Result<T> {
+        let nodes = &self.inner.nodes;
+        if let Some(payload) = self.reap_but(object).and_then(|body| body.payload.into_value()) {
+            return Ok(payload);
+        }
+        if nodes.is_inside(object) {
+            return Err(if nodes.contains(object) { Error::Inside } else { Error::Leaving });
+        }
+        let is_one = nodes.enter(object).map(|body| body.payload.is::<T>());
+        if !is_one.map_err(|_| self.gone(object))? {
+            return Err(Error::WrongType);
+        }
+        let mut leaving = nodes.leave();
+        match self.mark_leaf(&mut leaving, object) {
+            Ok(()) => {}
+            // Another thread has been quicker.
+            Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(self.gone(object)),
+            Err(error) => return Err(error),
+        }
+        self.inner.wake_all([object]);
+        let quiet = drain(leaving)?;
+        let (_, body) = self.finish(quiet, object);
+        body.and_then(|body| body.payload.into_value()).ok_or(Error::WrongType)
+    }
+
     /// Finishes what was given up. The payload of one object is handed back, if it is among them.
     fn reap_but(&self, kept: KobjectHandle) -> Option<Body> {
         let (mut found, mut panic) = (None, None);
@@ -193,7 +204,7 @@ impl Store {
         }
         // Children before parents, also where another thread has the children.
         others.into_iter().try_for_each(|other| leaving.join(&self.inner.nodes, other))?;
-        let quiet = leaving.drain().map_err(|(_, error)| error)?;
+        let quiet = drain(leaving)?;
         let (gone, _) = self.finish(quiet, KobjectHandle::null());
         Ok(Removal::Done(gone))
     }
@@ -227,14 +238,15 @@ impl Store {
         let (mut ours, mut others) = (Vec::new(), Vec::new());
         let (mut found, mut next) = (vec![top], 0);
         while let Some(&object) = found.get(next) {
-            match self.inner.claim(&pin, object) {
-                Ok(claim) => {
+            // Asked about only where it is there, so that one that has gone is one `ENODEV`.
+            match self.inner.nodes.contains(object).then(|| self.inner.claim(&pin, object)) {
+                Some(Ok(claim)) => {
                     found.extend(claim.children());
                     ours.push((object, claim));
                 }
-                Err(_) => {
-                    let node = self.inner.nodes.get_leaving(&pin, object);
-                    found.extend(node.map_or_else(|_| Vec::new(), Node::children));
+                _ => {
+                    let node = self.inner.nodes.is_leaving(object).then(|| self.inner.nodes.get_leaving(&pin, object));
+                    found.extend(node.and_then(|node| node.ok()).map_or_else(Vec::new, Node::children));
                     others.push(object);
                 }
             }
@@ -298,15 +310,14 @@ impl Store {
     /// What to answer for an object that cannot be removed any more: waits for whoever is at it.
     fn gone(&self, object: KobjectHandle) -> Error {
         match self.inner.nodes.join(object) {
-            // A look-up that finds nothing, as whoever counts those is to know.
-            Ok(()) => self.inner.nodes.get(&self.inner.domain.pin(), object).err().unwrap_or(Stale).into(),
+            Ok(()) => Stale.into(),
             Err(error) => error.into(),
         }
     }
 }
 
-type Leaving<'a> = enodev_handles::Leaving<'a, kind::Kobject, Node, Body>;
-type Drained<'a> = enodev_handles::Quiet<'a, kind::Kobject, Node, Body>;
+pub(crate) type Leaving<'a> = enodev_handles::Leaving<'a, kind::Kobject, Node, Body>;
+pub(crate) type Drained<'a> = enodev_handles::Quiet<'a, kind::Kobject, Node, Body>;
 
 /// A subtree that is leaving.
 struct Marked {

@@ -250,3 +250,58 @@ impl<E> fmt::Debug for Erased<E> {
         write!(f, "Erased({})", (self.shape.name)())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    trait Length: Send + Sync {
+        fn length(&self) -> usize;
+    }
+
+    impl<const N: usize> Length for [u8; N] {
+        fn length(&self) -> usize {
+            self.iter().map(|byte| usize::from(*byte)).sum()
+        }
+    }
+
+    /// A value of every size is seen as a trait, a slice and a part of itself: one that has no size, one that lies inside, one that does
+    /// not.
+    fn is_seen<const N: usize>() {
+        let shape = Shape::of::<[u8; N]>(())
+            .view(View::new::<[u8; N], dyn Length>(|value| value))
+            .view(View::new::<[u8; N], [u8]>(|value| value))
+            .view(View::new::<[u8; N], ()>(|_| &()));
+        let value = Erased::new(&Arc::new(shape), [1_u8; N]).ok();
+        let value = value.as_ref();
+        assert_eq!(value.and_then(Erased::view::<dyn Length>).map(Length::length), Some(N));
+        assert_eq!(value.and_then(Erased::view::<[u8]>), Some(&[1_u8; N][..]));
+        assert_eq!(value.and_then(Erased::view::<()>), Some(&()));
+        assert!(value.and_then(Erased::view::<str>).is_none());
+        assert!(value.and_then(Erased::view::<[u8; N]>).is_none(), "what it is itself is no view");
+    }
+
+    #[test]
+    fn values_of_all_sizes_are_seen() {
+        is_seen::<0>();
+        is_seen::<1>();
+        is_seen::<INLINE>();
+        is_seen::<{ INLINE + 1 }>();
+        is_seen::<1000>();
+    }
+
+    #[test]
+    fn a_view_of_another_type_is_none() {
+        let shape = Shape::of::<u64>(()).view(View::new::<u8, dyn fmt::Display>(|value| value));
+        let value = Erased::new(&Arc::new(shape), 7_u64).ok();
+        assert!(value.as_ref().and_then(Erased::view::<dyn fmt::Display>).is_none());
+    }
+
+    #[test]
+    fn of_two_views_of_one_type_the_first_counts() {
+        let first = View::new::<(u8, u8), u8>(|value| &value.0);
+        let second = View::new::<(u8, u8), u8>(|value| &value.1);
+        let value = Erased::new(&Arc::new(Shape::of::<(u8, u8)>(()).view(first).view(second)), (1_u8, 2_u8)).ok();
+        assert_eq!(value.as_ref().and_then(Erased::view::<u8>), Some(&1));
+    }
+}

@@ -158,4 +158,5 @@ pub use leaving::{Drained, Leaving};
 pub use owned::Owned;
 pub use quiet::Quiet;
 pub use session::{Session, Visit};
+pub use waits::is_awaited;
 pub use walk::Iter;

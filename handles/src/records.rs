@@ -166,8 +166,12 @@ impl Record {
     }
 
     fn is_empty(&'static self) -> bool {
+        !self.holds_lock() && self.first.chain().all(Block::is_empty)
+    }
+
+    fn holds_lock(&self) -> bool {
         // Relaxed: the owner's own store.
-        self.held.load(Ordering::Relaxed) == 0 && self.first.chain().all(Block::is_empty)
+        self.held.load(Ordering::Relaxed) != 0
     }
 
     /// Notes that the owner, which calls this, holds one more lock.
@@ -485,6 +489,11 @@ pub(crate) fn unreserve(ticket: Ticket) {
 /// Whether the calling thread holds an address for which `is_one` answers true.
 pub(crate) fn is_inside(is_one: impl Fn(usize) -> bool) -> bool {
     CURRENT.get().is_some_and(|record| record.holds(is_one))
+}
+
+/// Whether the calling thread is inside anything, or holds a lock.
+pub(crate) fn is_busy() -> bool {
+    CURRENT.get().is_some_and(|record| record.holds_lock() || record.holds(|_| true))
 }
 
 /// Whether the calling thread is inside the object at `address` under one of the labels.

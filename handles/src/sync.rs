@@ -35,7 +35,7 @@ pub(crate) use {
 #[cfg(any(loom, shuttle))]
 pub use {
     locals::{AccessError, LocalKey},
-    locks::{Condvar, Mutex, MutexGuard, RwLock, WaitTimeoutResult},
+    locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult},
     model::{atomic, body, hint, thread},
 };
 

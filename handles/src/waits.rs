@@ -20,6 +20,7 @@ use std::ptr::NonNull;
 
 use crate::cells::Occupant;
 use crate::error::{Deadlock, RemoveError};
+use crate::quiet::is_dropping;
 use crate::records;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, process_static, thread_local};
@@ -78,6 +79,30 @@ pub(crate) const HOLDER: u32 = u32::MAX >> 1;
 
 process_static! {
     static WAITS: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
+}
+
+/// Whether others may wait for the calling thread, as far as this crate knows: it is inside an object or a gate, holds an exclusive
+/// payload, an [`Exclusion`](crate::Exclusion) or another [`Lock`](crate::Lock), or is in the middle of a removal.
+///
+/// For those who make threads wait by means of their own, of which the search for deadlocks knows nothing: a thread of which this is
+/// false may wait for any other that waits in this crate alone.
+///
+/// ```
+/// # use enodev_handles::{Arena, Domain, Kind, is_awaited};
+/// # enum Disk {}
+/// # impl Kind for Disk { const NAME: &'static str = "Disk"; }
+/// # let domain = Domain::new()?;
+/// # let disks: Arena<Disk, (), ()> = Arena::new(&domain)?;
+/// # let sda = disks.insert((), ())?;
+/// let inside = disks.enter(sda)?;
+/// assert!(is_awaited()); // by whoever removes the disk
+/// drop(inside);
+/// assert!(!is_awaited());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn is_awaited() -> bool {
+    let has_duties = || DUTIES.try_with(|duties| !duties.borrow().is_empty()).unwrap_or(false);
+    records::is_busy() || is_dropping() || has_duties()
 }
 
 /// Notes that the thread with this number waits for those who are inside.

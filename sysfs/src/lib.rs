@@ -3,7 +3,8 @@
 //! [`scan`] reads a directory tree, a live sysfs or a recording of one, into plain data: a
 //! [`Scanned`] holds names, modes, contents and links, and no reference to the file system that
 //! they came from. [`load`] puts it into a [`Store`](enodev::Store). [`builtin`] is a small invented
-//! tree for machines that have no `/sys`. [`storm`] unplugs devices of a tree while others read them.
+//! tree for machines that have no `/sys`. [`storm`] unplugs devices of a tree while others read them;
+//! [`model`] does everything at once to an invented one, and has it audited.
 //!
 //! ```
 //! use enodev::Store;
@@ -27,6 +28,10 @@ mod builtin;
 mod load;
 
 pub mod storm;
+
+pub mod model;
+
+mod random;
 
 pub use builtin::builtin;
 pub use load::{Answers, Imported, Link, LoadError, Loaded, load};

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
-
 use std::mem;
 
 use enodev_attrs::{Errno, Name};

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Unmodelled, Ordering};
 
 use enodev::{
-    AsKobject, DeviceHandle, DeviceType, EntryKind, Errno, Error, KobjectHandle, Shared, Store, Strategy, Type,
+    AsKobject, Bus, DeviceHandle, DeviceType, EntryKind, Errno, Error, KobjectHandle, Shared, Store, Strategy, Type,
 };
 use enodev_handles::sync::thread::{self, JoinHandle};
+
+use crate::driver::Numbers;
 
 /// What every operation on an object that has left says.
 pub(crate) const GONE: Error = Error::Errno(Errno::ENODEV);
@@ -37,7 +39,7 @@ impl Witness {
 
 /// A payload that is used by whoever is inside, and by nobody else when it goes.
 #[derive(Debug)]
-pub(crate) struct Disk(Arc<Witness>);
+pub(crate) struct Disk(pub(crate) Arc<Witness>);
 
 impl Disk {
     /// Uses it, as a callback would: for a while, in which others have their turn.
@@ -62,6 +64,7 @@ impl Drop for Disk {
 pub(crate) struct Rig {
     pub(crate) store: Store,
     pub(crate) disk: Type<Shared<Disk>>,
+    pub(crate) bus: Bus<Numbers>,
 }
 
 impl Rig {
@@ -73,7 +76,8 @@ impl Rig {
     pub(crate) fn of(disk: DeviceType<Shared<Disk>>) -> Arc<Self> {
         let store = Store::with_strategy(Strategy::Fence).unwrap();
         let disk = store.define(disk).unwrap();
-        Arc::new(Self { store, disk })
+        let bus = store.register_bus("numbers", Numbers).unwrap();
+        Arc::new(Self { store, disk, bus })
     }
 
     pub(crate) fn try_plug(&self, parent: impl AsKobject, name: &str) -> (enodev::Result<DeviceHandle>, Arc<Witness>) {

@@ -14,17 +14,25 @@
 
 // `cfg(test)` on the modules tells clippy that their helpers are tests too.
 #[cfg(test)]
+mod bridges;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod common;
+#[cfg(test)]
+mod driver;
 #[cfg(test)]
 mod listing;
 #[cfg(test)]
 mod places;
 #[cfg(test)]
+mod probing;
+#[cfg(test)]
 mod removals;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod unbinding;
 
 /// How many schedules each of the two ways to draw one gets, where `SHUTTLE_SCHEDULES` does not say.
 #[cfg(test)]

@@ -108,6 +108,8 @@ fn no_operation_is_left_out() {
         "Store::new_device",
         "Store::stats",
         "Store::audit",
+        "Store::portable",
+        "Store::recall",
         "Store::define",
         "Store::define_group",
         "Store::define_attribute",
@@ -122,7 +124,11 @@ fn no_operation_is_left_out() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut methods = BTreeSet::new();
     for source in fs::read_dir(sources).unwrap() {
-        let source = fs::read_to_string(source.unwrap().path()).unwrap();
+        let source = source.unwrap().path();
+        if source.is_dir() {
+            continue;
+        }
+        let source = fs::read_to_string(source).unwrap();
         let mut owner = None;
         for line in source.lines() {
             if let Some(of) = line.strip_prefix("impl") {

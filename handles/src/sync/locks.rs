@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use super::checker::sync as checked;
 
+/// As `parking_lot`'s.
+pub use checked::{RwLockReadGuard, RwLockWriteGuard};
+
 /// A checker's locks are poisoned by a panic, as `parking_lot`'s are not.
 fn healed<G>(result: LockResult<G>) -> G {
     result.unwrap_or_else(PoisonError::into_inner)

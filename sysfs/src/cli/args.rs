@@ -16,7 +16,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Load a tree into a store, and unplug devices while others read them
+    /// Load a tree into a store, and unplug devices while others read them; or do everything at once to
+    /// a model
     Storm(StormArgs),
     /// Show a tree, or part of one
     Tree(TreeArgs),
@@ -43,6 +44,39 @@ pub(crate) struct StormArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+/// What is said of the model storm.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "The model storm")]
+pub(crate) struct ModelArgs {
+    /// Do everything that a store can do, at once, to an invented tree of 10,000 devices and 50
+    /// drivers: add and remove, bind and unbind, rename and move, read and write, iterate, look up,
+    /// resolve addresses. At every pause an auditor compares the store with a book kept beside it
+    #[arg(long, conflicts_with_all = ["source", "readers"])]
+    pub(crate) model: bool,
+    /// Threads of the model storm [default: as many as there are processors, and at least 2]
+    #[arg(long, value_name = "N", requires = "model", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// What all choices follow from [default: by chance, and printed]. With one thread, the same seed
+    /// and number of operations is exactly the same storm. With more, each thread chooses the same, and
+    /// the threads run in another interleaving
+    #[arg(long, value_name = "N", requires = "model")]
+    pub(crate) seed: Option<u64>,
+    /// End after so many operations of all threads, instead of some time
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "model",
+        conflicts_with = "seconds",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub(crate) operations: Option<u64>,
+    /// Have the book tell a lie, which the auditor must find
+    #[arg(long, requires = "model", hide = true)]
+    pub(crate) lie: bool,
 }
 
 /// Unless told otherwise.
@@ -51,7 +85,8 @@ const READERS: u16 = 4;
 /// The same as clap's defaults.
 impl Default for StormArgs {
     fn default() -> Self {
-        Self { source: None, readers: READERS, seconds: Duration::from_secs(10), json: false }
+        let seconds = Duration::from_secs(10);
+        Self { source: None, readers: READERS, seconds, json: false, model: ModelArgs::default() }
     }
 }
 

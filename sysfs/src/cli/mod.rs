@@ -9,6 +9,8 @@ mod source;
 
 mod storm;
 
+mod model;
+
 mod import;
 
 mod tree;
@@ -60,6 +62,7 @@ pub(crate) fn main() -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let command = args.command.unwrap_or(Command::Storm(StormArgs::default()));
     let result = match command {
+        Command::Storm(storm) if storm.model.model => model::run(&storm, &mut out),
         Command::Storm(storm) => storm::run(&storm, &mut out),
         Command::Tree(tree) => tree::run(&tree, &mut out),
         Command::Cat(cat) => cat::run(&cat, &mut out),

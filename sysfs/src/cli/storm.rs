@@ -18,11 +18,7 @@ pub(crate) fn run(args: &StormArgs, out: &mut dyn Write) -> Result<(), Failure> 
     }
     let options = Options { readers: args.readers.into(), duration: args.seconds };
     let bar = bar();
-    let report = storm(&tree, options, |part| {
-        if let Some(bar) = &bar {
-            bar.set_position((part * STEPS as f64) as u64);
-        }
-    });
+    let report = storm(&tree, options, |part| show(&bar, part));
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
@@ -43,7 +39,7 @@ pub(crate) fn run(args: &StormArgs, out: &mut dyn Write) -> Result<(), Failure> 
 const STEPS: u64 = 1000;
 
 /// A bar on a terminal, nothing in a pipe.
-fn bar() -> Option<ProgressBar> {
+pub(crate) fn bar() -> Option<ProgressBar> {
     if !io::stderr().is_terminal() {
         return None;
     }
@@ -52,6 +48,13 @@ fn bar() -> Option<ProgressBar> {
         bar.set_style(style);
     }
     Some(bar)
+}
+
+/// How much is over.
+pub(crate) fn show(bar: &Option<ProgressBar>, part: f64) {
+    if let Some(bar) = bar {
+        bar.set_position((part * STEPS as f64) as u64);
+    }
 }
 
 fn json(report: &Report) -> serde_json::Value {

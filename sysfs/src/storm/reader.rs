@@ -8,6 +8,7 @@ use super::era::{Era, Eras};
 use super::plan::{Place, Plan};
 use super::side::Side;
 use super::stamp::take_stamp;
+use crate::random::Random;
 
 /// How many handles and open files a reader holds.
 const HELD: usize = 64;
@@ -153,24 +154,6 @@ fn judge(
         (Ok(bytes), Ok(expect)) if *bytes == **expect => Verdict::Right,
         (Err(errno), Err(expect)) if errno == *expect => Verdict::ImportedErrno,
         _ => Verdict::Unexpected,
-    }
-}
-
-/// A small generator of numbers that look random.
-#[derive(Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        // Marsaglia's xorshift with the multiplication of Vigna's xorshift64*.
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize * end) >> 32
     }
 }
 

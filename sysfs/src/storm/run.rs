@@ -9,11 +9,12 @@ use super::arc_side::ArcSide;
 use super::enodev_side::EnodevSide;
 use super::era::Eras;
 use super::plan::Plan;
-use super::reader::{Random, Reader, Seen, Verdict};
+use super::reader::{Reader, Seen, Verdict};
 use super::side::{Side, SideError};
 use super::tally::{Nanoseconds, Times};
 use crate::Scanned;
 use crate::load::all_links;
+use crate::random::Random;
 
 /// How a storm is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use enodev_bench::baseline::Kind;
 
 use super::*;
+use crate::random::Random;
 use crate::storm::plan::tests::{links, trees};
-use crate::storm::reader::Random;
 
 /// What every directory lists: where, the name, and what it is or where it leads.
 fn listing(side: &ArcSide<'_>) -> BTreeSet<[String; 3]> {

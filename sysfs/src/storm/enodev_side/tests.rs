@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use enodev::EntryKind;
 
 use super::*;
+use crate::random::Random;
 use crate::storm::plan::tests::{links, trees};
-use crate::storm::reader::Random;
 
 /// What every directory that is there lists: where, the name, and what it is or where it leads.
 fn listing(side: &EnodevSide<'_>) -> BTreeSet<[String; 3]> {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::load::all_links;
+use crate::random::Random;
 use crate::scan::Draft;
-use crate::storm::reader::Random;
 
 /// The builtin tree, and some that are made by chance: deep ones and wide ones, larger than a unit may be.
 pub(in crate::storm) fn trees() -> Vec<Scanned> {
