@@ -41,6 +41,7 @@
 //! - A successor under the same name may live beside its predecessor, and both drive one hardware.
 
 mod attribute;
+mod bus;
 mod error;
 mod node;
 mod store;
@@ -48,6 +49,7 @@ mod tree;
 mod file;
 
 pub use attribute::{Attribute, Attributes};
+pub use bus::ArcBus;
 pub use error::{Error, Result};
 pub use file::OpenFile;
 pub use node::Node;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::attribute::Attributes;
+use super::bus::Seat;
 use super::error::{Error, Result};
 
 /// An object: a payload, its path, its attributes.
@@ -13,6 +14,7 @@ pub struct Node<T> {
     pub(super) path: Arc<str>,
     pub(super) attributes: Attributes<T>,
     pub(super) payload: T,
+    pub(super) seat: Option<Seat<T>>,
 }
 
 impl<T> Node<T> {
@@ -32,6 +34,12 @@ impl<T> Node<T> {
     #[must_use]
     pub fn attributes(&self) -> &Attributes<T> {
         &self.attributes
+    }
+
+    /// What it says that it is, if it is on a bus.
+    #[must_use]
+    pub fn id(&self) -> Option<u64> {
+        self.seat.as_ref().map(|seat| seat.id)
     }
 
     /// What its driver gave.

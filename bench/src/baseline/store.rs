@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use super::attribute::{Attributes, check_name};
+use super::bus::{ArcBus, Seat};
 use super::error::{Error, Result};
 use super::file::OpenFile;
 use super::node::Node;
@@ -36,13 +37,45 @@ impl<T: Send + Sync> ArcStore<T> {
     /// [`Error::Exists`] if an object, a link or an attribute there has the name. The payload is
     /// dropped then.
     pub fn register(&self, parent: &str, name: &str, payload: T, attributes: &Attributes<T>) -> Result<Weak<Node<T>>> {
+        self.add(None, parent, name, payload, attributes)
+    }
+
+    /// As [`register`](Self::register), on a bus, where the object says that it is an `id`.
+    ///
+    /// # Errors
+    ///
+    /// As `register`.
+    pub fn register_on(
+        &self,
+        bus: &Arc<ArcBus<T>>,
+        id: u64,
+        parent: &str,
+        name: &str,
+        payload: T,
+        attributes: &Attributes<T>,
+    ) -> Result<Weak<Node<T>>> {
+        self.add(Some(bus.reserve(id)), parent, name, payload, attributes)
+    }
+
+    fn add(
+        &self,
+        seat: Option<Seat<T>>,
+        parent: &str,
+        name: &str,
+        payload: T,
+        attributes: &Attributes<T>,
+    ) -> Result<Weak<Node<T>>> {
         check_name(name)?;
         // A guard is dropped before the arguments are, so a refused payload drops outside the lock.
         let mut tree = self.write();
         let path = tree.vacancy(parent, name)?;
         let attributes = attributes.clone();
-        let node = Arc::new(Node { path: Arc::clone(&path), attributes, payload });
+        let node = Arc::new(Node { path: Arc::clone(&path), attributes, payload, seat });
         let handle = Arc::downgrade(&node);
+        // Under the lock of the tree: who finds the object in one of the two finds it in the other.
+        if let Some(seat) = &node.seat {
+            seat.take(Weak::clone(&handle));
+        }
         tree.insert_node(path, node);
         Ok(handle)
     }
@@ -58,7 +91,12 @@ impl<T: Send + Sync> ArcStore<T> {
     /// [`Error::NotFound`] or [`Error::Gone`] if `path` leads nowhere, [`Error::Root`] for the root.
     pub fn unregister(&self, path: &str) -> Result<usize> {
         // The guard is gone at the end of the statement, before any payload is dropped.
-        let removed = self.write().remove(path)?;
+        let removed = {
+            let mut tree = self.write();
+            let removed = tree.remove(path)?;
+            removed.iter().filter_map(|dir| dir.object()?.seat.as_ref()).for_each(Seat::leave);
+            removed
+        };
         Ok(removed.len())
     }
 

@@ -170,6 +170,10 @@ impl<T> Tree<T> {
 }
 
 impl<T> Dir<T> {
+    pub(super) fn object(&self) -> Option<&Node<T>> {
+        self.node.as_deref()
+    }
+
     /// The names here: the attributes, then objects and links, each in order.
     pub(super) fn list(&self) -> Vec<DirEntry> {
         let attributes = self.node.iter().flat_map(|node| &node.attributes);

@@ -141,7 +141,7 @@ fn measure(
 ) -> Result<Vec<Figure>> {
     let mut entries = Vec::new();
     for row in rows {
-        entries.extend(or_left_out(row.name(), Entry::new(**row, row.objects(objects), plan), left_out)?);
+        entries.extend(or_left_out(row.name(), Entry::new(**row, objects, plan), left_out)?);
     }
     let (begin, mut sweeps, mut lacking) = (Instant::now(), 0, true);
     while lacking && (sweeps < ENOUGH || begin.elapsed() < patience) {
@@ -149,7 +149,7 @@ fn measure(
         lacking = entries.iter().flat_map(|entry| &entry.cells).any(|cell| cell.lacks(plan.rounds));
         sweeps += 1;
     }
-    Ok(entries.iter().flat_map(|entry| entry.figures(entry.row.objects(objects))).collect())
+    Ok(entries.iter().flat_map(|entry| entry.figures(objects)).collect())
 }
 
 impl Entry {

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use enodev::{AsKobject, DeviceHandle, DeviceType, KobjectHandle, Shared, Store, Type};
+use enodev::{AsKobject, Bus, BusType, DeviceHandle, DeviceType, KobjectHandle, Shared, Store, Type};
 
 use super::row::{Done, Measured, Pattern};
 use super::{Payload, Result};
-use crate::baseline::{ArcStore, Attribute, Attributes, Node};
+use crate::baseline::{ArcBus, ArcStore, Attribute, Attributes, Node};
 use crate::contest::race;
 
 /// So many devices stand in one directory.
@@ -45,6 +45,19 @@ trait Registry: Send + Sync + Sized {
 struct Enodev {
     store: Store,
     ty: Type<Shared<Payload>>,
+    bus: Bus<Numbers>,
+}
+
+/// A bus whose devices and drivers are told by numbers. No driver is registered.
+struct Numbers;
+
+impl BusType for Numbers {
+    type Id = u64;
+    type IdTable = Vec<u64>;
+
+    fn matches(&self, id: &u64, table: &Vec<u64>) -> bool {
+        table.contains(id)
+    }
 }
 
 impl Registry for Enodev {
@@ -54,8 +67,8 @@ impl Registry for Enodev {
     fn empty() -> Result<Self> {
         let store = Store::new()?;
         let ty = DeviceType::shared::<Payload>("device").ro("number", |device, page| page.line(device.number()));
-        let ty = store.define(ty)?;
-        Ok(Self { store, ty })
+        let (ty, bus) = (store.define(ty)?, store.register_bus("numbers", Numbers)?);
+        Ok(Self { store, ty, bus })
     }
 
     fn dir(&self, name: &str) -> Result<KobjectHandle> {
@@ -63,7 +76,8 @@ impl Registry for Enodev {
     }
 
     fn register(&self, dir: &KobjectHandle, name: &str, payload: Payload) -> Result<DeviceHandle> {
-        Ok(self.store.register(*dir, name, self.ty, payload)?)
+        let id = payload.number();
+        Ok(self.store.new_device(*dir, name, self.ty, payload).on(self.bus, id).register()?)
     }
 
     fn unregister(&self, device: DeviceHandle) -> Result<bool> {
@@ -83,6 +97,7 @@ impl Registry for Enodev {
 struct Baseline {
     store: ArcStore<Payload>,
     attributes: Attributes<Payload>,
+    bus: Arc<ArcBus<Payload>>,
 }
 
 impl Registry for Baseline {
@@ -93,7 +108,7 @@ impl Registry for Baseline {
         let number = Attribute::ro("number", |device: &Payload, page| {
             writeln!(TextPage(page), "{}", device.number()).map_err(|_| 5)
         });
-        Ok(Self { store: ArcStore::new(), attributes: Attributes::new(vec![number])? })
+        Ok(Self { store: ArcStore::new(), attributes: Attributes::new(vec![number])?, bus: ArcBus::new() })
     }
 
     fn dir(&self, name: &str) -> Result<Arc<str>> {
@@ -101,7 +116,7 @@ impl Registry for Baseline {
     }
 
     fn register(&self, dir: &Arc<str>, name: &str, payload: Payload) -> Result<Weak<Node<Payload>>> {
-        Ok(self.store.register(dir, name, payload, &self.attributes)?)
+        Ok(self.store.register_on(&self.bus, payload.number(), dir, name, payload, &self.attributes)?)
     }
 
     fn unregister(&self, device: Weak<Node<Payload>>) -> Result<bool> {
