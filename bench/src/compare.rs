@@ -20,6 +20,8 @@
 //!   by how many there are, `*_arc` the baseline with a thousand. `register_subtree_100` and its `*_arc`: a device with 99 below it
 //!   comes, one by one, and goes as a whole; each thread has a directory of its own. `register_children_*`: so many come into one
 //!   directory, and go one by one. An operation is one device that comes and goes.
+//! - `hotplug_direct`: one device is added to a store and removed again; `hotplug_queued`: by one worker of a queue, for whose answers the
+//!   caller waits; `hotplug_queued_batch`: the same, 64 at a time.
 //! - `drain` and `barrier_ns` are no rows: see [`Drain`] and [`Barriers`]. Neither is `memory`: see [`Memory`].
 //!
 //! # What is the same for all
@@ -56,6 +58,7 @@ mod get;
 mod churn;
 mod remove;
 mod unregister;
+mod hotplug;
 mod register;
 mod join;
 mod contenders;

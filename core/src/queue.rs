@@ -66,7 +66,7 @@ use crate::unregister::Removal;
 /// | payloads | any; handed back by [`Store::unregister`] | on their way to another thread |
 /// | order between threads | what they agree upon | as submitted, for each subtree |
 /// | a driver that takes long to let go | holds up its remover | holds up what overlaps, and a worker |
-/// | device added and removed, one thread | 1 × | see below |
+/// | a device added and removed | some 1 µs | some 35 µs where each answer is waited for, 10 µs where 64 go at once |
 ///
 /// Take the store's own operations first: they are quicker, need no thread, and cannot be forgotten. Take a queue where plugging is told by
 /// events whose order counts and whose reader must not be held up by a driver (a socket of the kernel's, a bus's interrupt), or where
@@ -75,7 +75,8 @@ use crate::unregister::Removal;
 /// "Queues don't deadlock" is true of those who submit and go on. Who submits and waits, inside what the request needs, would wait for
 /// itself in either design: this one says so at once.
 ///
-/// What it costs to add and remove a device here, directly and through a queue with one worker:
+/// The figures are of a device of a small type among ten thousand, with one worker, on two cores that had other things to do too; some 1 µs
+/// for each request is the queue's own, the rest is two threads that wake each other. To take them here:
 ///
 /// ```sh
 /// cargo run --release -p enodev-bench --bin compare -- --only 'hotplug_*'

@@ -155,6 +155,11 @@ impl Row {
         Self::register(name, build, (10, 1)).single().fixed()
     }
 
+    /// A row of devices that come and go one after the other.
+    pub(crate) const fn hotplug(name: &'static str, build: Build) -> Self {
+        Self::new(name, "device added and removed", &[Pattern::Spread], build).single()
+    }
+
     /// A row of walks over the rows of two columns.
     pub(crate) const fn join<J: Join + 'static>(name: &'static str) -> Self {
         Self::new(name, "row of two columns", &[Pattern::Spread], join::build::<J>)

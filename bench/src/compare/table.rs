@@ -6,7 +6,7 @@ use super::contenders::{
     RawIndex, ShardedSlab, Slotmap, StoreEnter, StoreEnterDyn, Text, VmmBtreeWeak, WeakUpgrade,
 };
 use super::row::Row;
-use super::{register, remove, unregister};
+use super::{hotplug, register, remove, unregister};
 
 /// All rows, in the order in which they are shown.
 pub const ROWS: &[Row] = &[
@@ -55,6 +55,9 @@ pub const ROWS: &[Row] = &[
     Row::register("register_subtree_100_arc", register::arc_subtrees, (1, 100)),
     Row::children("register_children_10", register::few_children),
     Row::children("register_children_100k", register::many_children),
+    Row::hotplug("hotplug_direct", hotplug::direct),
+    Row::hotplug("hotplug_queued", hotplug::queued),
+    Row::hotplug("hotplug_queued_batch", hotplug::queued_batch),
     Row::join::<ColumnJoin>("column_join"),
     Row::join::<HecsJoin>("hecs_join"),
 ];
