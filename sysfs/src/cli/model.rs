@@ -67,6 +67,7 @@ fn json(report: &Report, options: Options) -> serde_json::Value {
         "violations": report.violations,
         "found": report.told,
         "audits": report.audits,
+        "devices_least": report.devices_least,
         "given_up": report.given_up,
         "digest": format!("{:016x}", report.digest),
         "kinds": kinds,
@@ -87,6 +88,7 @@ fn table(report: &Report, options: Options, out: &mut dyn Write) -> io::Result<(
     report.tally.each().try_for_each(|(name, count)| row(&format!("  {}", name.replace('_', " ")), count))?;
     row("removals that gave way, and were finished", report.given_up)?;
     row("audits", report.audits)?;
+    row("  the least devices there were", report.devices_least as u64)?;
     row("violations", report.violations)?;
     writeln!(out, "digest of choices and answers{:>29}", format!("{:016x}", report.digest))
 }
