@@ -88,7 +88,7 @@ fn the_command_prints_one_json_object_and_tells_the_seed_before_it() {
 
 #[test]
 fn a_violation_is_told_with_what_replays_it() {
-    let output = command(&["--seed", "7", "--threads", "1", "--operations", "2000", "--lie"]);
+    let output = command(&["--seed", "7", "--threads", "1", "--operations", "2000", "--devices", "300", "--lie"]);
     assert_eq!(output.status.code(), Some(1));
     let lines: Vec<_> = text(&output.stderr).lines().collect();
     let [seed, found, replay, verdict] = lines[..] else { panic!("{lines:#?}") };
@@ -107,7 +107,7 @@ fn what_is_said_of_one_storm_is_not_said_of_the_other() {
     let storm = |args: &[&str]| {
         Command::new(env!("CARGO_BIN_EXE_enodev")).arg("storm").args(args).output().unwrap().status.code()
     };
-    for args in [&["--seed", "1"][..], &["--threads", "2"], &["--operations", "5"], &["--lie"]] {
+    for args in [&["--seed", "1"][..], &["--threads", "2"], &["--operations", "5"], &["--devices", "9"], &["--lie"]] {
         assert_eq!(storm(args), Some(2), "{args:?}");
     }
     for args in [&["/sys"][..], &["--readers", "2"], &["--threads", "0"], &["--operations", "5", "--seconds", "1"]] {
