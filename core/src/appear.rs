@@ -1,5 +1,7 @@
 //! How an object comes into the tree: at once, with all that it begins with.
 
+use std::iter;
+
 use enodev_attrs::{Errno, Name};
 use enodev_handles::Pin;
 
@@ -15,16 +17,27 @@ use crate::payload::{Body, Payload};
 use crate::presence::Decision;
 use crate::state::State;
 use crate::store::Store;
+use crate::sync::atomic::{Ordering, fence};
 use crate::topology::Claim;
 
 /// The directories into which a new object gives names, claimed.
-struct Claims<'a>(Vec<(KobjectHandle, Claim<'a>)>);
+struct Claims<'a> {
+    parent: (KobjectHandle, Claim<'a>),
+    linked: Vec<(KobjectHandle, Claim<'a>)>,
+}
 
 impl Claims<'_> {
     fn dir(&self, dir: KobjectHandle) -> Result<&Node> {
-        let found = self.0.iter().find(|(object, _)| *object == dir);
+        let found = iter::once(&self.parent).chain(&self.linked).find(|(object, _)| *object == dir);
         found.map(|(_, claim)| &**claim).ok_or(Errno::ENODEV.into())
     }
+}
+
+/// What the callbacks of groups have decided about an object: of those of its type, and of those that it is given.
+#[derive(Default)]
+struct Decisions {
+    own: Vec<(GroupHandle, Decision)>,
+    added: Vec<(GroupHandle, Decision)>,
 }
 
 /// An object that nobody knows yet.
@@ -47,39 +60,62 @@ impl Store {
         let object = slot.handle();
         let node = Node::new(name.clone(), parent, begin.ty, begin.is_device);
         let state = State::default();
-        if let Some(class) = begin.class {
-            let pin = self.inner.domain.pin();
-            begin.groups.extend(&self.inner.classes.get(&pin, class)?.groups);
-        }
-        // Foreign code, so before any lock.
-        let decisions = self.decide_all(object, begin.ty, payload)?;
-        let added = self.decide_added(object, &begin.groups, payload)?;
+        let decisions = self.decide_new(object, begin, payload)?;
         let is_linked = begin.links.iter().any(|link| link.dir.is_some());
         // Who claims several directories shuts out everybody else who does.
         let _moving = is_linked.then(|| self.inner.topology.moving());
         let pin = self.inner.domain.pin();
         let dir = self.inner.claim(&pin, parent)?;
-        self.check_free(&dir, &name)?;
-        for (group, decision) in &decisions {
-            let meta = self.inner.groups.get(&pin, *group)?;
-            let mut presence = node.more_or_new().presence.write();
-            presence.decide(*group, decision, &self.of_group(&pin, &node, *group, meta));
-            state.set_changed();
+        self.check_no_attribute(&pin, &dir, &name)?;
+        // Who finds one of the entries finds nobody until the slot is published, and then all of it. This one comes first, as it may be
+        // one too many; and as the handle becomes good, another thread may know it, and remove the object.
+        if !dir.insert(name.clone(), Child::Object(object)) {
+            return Err(Error::Exists);
         }
-        for (group, decision) in &added {
-            self.give_group(&pin, &node, *group, decision)?;
-            state.set_changed();
-        }
-        let mut claims = Claims(vec![(parent, dir)]);
+        let mut claims = Claims { parent: (parent, dir), linked: Vec::new() };
         let newcomer = Newcomer { object, node: &node };
-        self.make_links(&pin, &mut claims, newcomer, &name, &begin.links)?;
-        let part = self.take_seats(&pin, object, begin).inspect_err(|_| {
-            begin.links.iter().for_each(|link| self.take_link(&pin, &claims, newcomer, link));
+        let part = self.fit_out(&pin, &mut claims, newcomer, begin, &decisions).inspect_err(|_| {
+            claims.parent.1.remove(&name, Child::Object(object));
         })?;
-        // Nothing fails from here on. Who finds one of the entries finds nobody until the slot is published, and then all of it; and as
-        // the handle becomes good, another thread may know it, and remove the object.
-        claims.dir(parent)?.insert(name, Child::Object(object));
+        if !decisions.own.is_empty() || !decisions.added.is_empty() {
+            state.set_changed();
+        }
         Ok(slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::NONE), state, part }))
+    }
+
+    /// Asks the callbacks of groups about a new object. They are foreign code, so before any lock.
+    fn decide_new(&self, object: KobjectHandle, begin: &mut Begin, payload: &mut Option<Payload>) -> Result<Decisions> {
+        if let Some(class) = begin.class {
+            let pin = self.inner.domain.pin();
+            begin.groups.extend(&self.inner.classes.get(&pin, class)?.groups);
+        }
+        let own = self.decide_all(object, begin.ty, payload)?;
+        let added = self.decide_added(object, &begin.groups, payload)?;
+        Ok(Decisions { own, added })
+    }
+
+    /// Gives a new object what it begins with, all or nothing.
+    fn fit_out<'a>(
+        &'a self,
+        pin: &'a Pin<'_>,
+        claims: &mut Claims<'a>,
+        newcomer: Newcomer<'_>,
+        begin: &mut Begin,
+        decisions: &Decisions,
+    ) -> Result<Option<Box<Part>>> {
+        let node = newcomer.node;
+        for (group, decision) in &decisions.own {
+            let meta = self.inner.groups.get(pin, *group)?;
+            let mut presence = node.more_or_new().presence.write();
+            presence.decide(*group, decision, &self.of_group(pin, node, *group, meta));
+        }
+        for (group, decision) in &decisions.added {
+            self.give_group(pin, node, *group, decision)?;
+        }
+        self.make_links(pin, claims, newcomer, &begin.links)?;
+        self.take_seats(pin, newcomer.object, begin).inspect_err(|_| {
+            begin.links.iter().for_each(|link| self.take_link(pin, claims, newcomer, link));
+        })
     }
 
     /// Gives a group to an object that nobody knows yet.
@@ -91,30 +127,26 @@ impl Store {
             None => meta.attrs.keys().try_for_each(|name| self.check_free(node, name))?,
         }
         let attrs = self.of_group(pin, node, group, meta);
-        node.more_or_new().presence.write().add(group, decision, &attrs);
+        node.more_or_new().add_group(group, decision, &attrs);
         Ok(())
     }
 
-    /// Makes the links with which an object begins, all or none. The object is to be put into the directory that is claimed, by `name`.
+    /// Makes the links with which an object begins, all or none. It stands in its parent's directory, which is claimed.
     fn make_links<'a>(
         &'a self,
         pin: &'a Pin<'_>,
         claims: &mut Claims<'a>,
         newcomer: Newcomer<'_>,
-        name: &Name,
         links: &[NewLink],
     ) -> Result {
-        let Some((parent, _)) = claims.0.first() else { return Ok(()) };
-        let parent = *parent;
         for dir in links.iter().filter_map(|link| link.dir) {
             if claims.dir(dir).is_err() {
-                claims.0.push((dir, self.inner.claim(pin, dir)?));
+                claims.linked.push((dir, self.inner.claim(pin, dir)?));
             }
         }
         for (done, link) in links.iter().enumerate() {
             let made = match &link.name {
-                Ok(other) if link.dir == Some(parent) && other == name => Err(Error::Exists),
-                Ok(other) => self.make_link(pin, claims, newcomer, link, other),
+                Ok(name) => self.make_link(pin, claims, newcomer, link, name),
                 Err(error) => Err(*error),
             };
             if let Err(error) = made {
@@ -184,7 +216,7 @@ impl Store {
             };
             self.inner.buses.get(pin, *bus)?.devices.change(seat)
         });
-        let seat = on_bus.transpose().inspect_err(|_| self.leave_seats(&Part::new(None, class)))?;
+        let seat = on_bus.transpose().inspect_err(|_| self.leave_seats(&[], class.as_slice()))?;
         let bus = begin.bus.take().zip(seat).map(|((bus, id), seat)| OnBus { bus, seat, id });
         Ok(Some(Box::new(Part::new(bus, class))))
     }
@@ -202,7 +234,15 @@ impl Store {
             let part = body.part.as_ref()?;
             let pin = self.inner.domain.pin();
             let drivers = &self.inner.buses.get(&pin, part.bus.as_ref()?.bus).ok()?.drivers;
-            // Who adds a driver finds this, or is found.
+            if drivers.is_empty() {
+                // Who adds a driver finds this, or is found: there is a fence in `register_driver`, too.
+                part.set_ready();
+                fence(Ordering::SeqCst);
+                if drivers.is_empty() {
+                    return None;
+                }
+            }
+            // As above, by the lock.
             drivers.between(|| part.set_ready());
             let is_seeking = drivers.load().members.len() != 0;
             part.seek(is_seeking);

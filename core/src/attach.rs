@@ -47,7 +47,7 @@ impl Store {
         }
         self.note_hidden(&code, &decision);
         let attrs = self.of_group(&pin, &node, group, meta);
-        node.more_or_new().presence.write().add(group, &decision, &attrs);
+        node.more_or_new().add_group(group, &decision, &attrs);
         body.state.set_changed();
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::OnceLock;
 
 use enodev_handles::{Active, Exclusive, Lock};
 
@@ -20,7 +21,7 @@ pub(crate) struct Part {
     pub(crate) bus: Option<OnBus>,
     pub(crate) class: Option<(ClassHandle, Seat)>,
     /// Held while a callback runs on the device, and while a child is added.
-    lock: Exclusive<()>,
+    lock: OnceLock<Exclusive<()>>,
     /// The bits of the binding's handle, or 0.
     binding: AtomicU64,
     /// Drivers may be asked about the device: it has been announced.
@@ -42,11 +43,15 @@ pub(crate) struct OnBus {
 impl Part {
     pub(crate) fn new(bus: Option<OnBus>, class: Option<(ClassHandle, Seat)>) -> Self {
         let [is_ready, is_seeking, is_asleep] = [false; 3].map(AtomicBool::new);
-        Self { bus, class, lock: Exclusive::new(()), binding: AtomicU64::new(0), is_ready, is_seeking, is_asleep }
+        Self { bus, class, lock: OnceLock::new(), binding: AtomicU64::new(0), is_ready, is_seeking, is_asleep }
+    }
+
+    pub(crate) fn seat_on_bus(&self) -> Option<(BusHandle, Seat)> {
+        self.bus.as_ref().map(|on| (on.bus, on.seat))
     }
 
     pub(crate) fn lock(&self) -> Lock {
-        self.lock.lock()
+        self.lock.get_or_init(|| Exclusive::new(())).lock()
     }
 
     /// The binding, if the device is bound.
@@ -70,12 +75,12 @@ impl Part {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        // Relaxed: set under the lock of the bus's drivers, under which they are added too. Either who adds a driver finds this set, or
-        // who sets it finds the driver afterwards.
+        // Relaxed: set under the lock of the bus's drivers, under which they are added too, or before a fence, as there is one after they
+        // have been added. Either who adds a driver finds this set, or who sets it finds the driver afterwards.
         self.is_ready.load(Ordering::Relaxed)
     }
 
-    /// The lock of the bus's drivers is held.
+    /// The lock of the bus's drivers is held, or a fence follows.
     pub(crate) fn set_ready(&self) {
         // Relaxed: as in `is_ready`.
         self.is_ready.store(true, Ordering::Relaxed);

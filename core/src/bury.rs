@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use enodev_attrs::contain::contain;
 use enodev_handles::Quiet;
 
-use crate::binding::{OnBus, Part};
-use crate::handle::{BindingHandle, DeviceHandle, DriverHandle, KobjectHandle, kind};
+use crate::binding::Part;
+use crate::handle::{BindingHandle, BusHandle, ClassHandle, DeviceHandle, DriverHandle, KobjectHandle, kind};
 use crate::members::{Published, Seat};
 use crate::node::Node;
 use crate::observe::Phase;
@@ -28,19 +28,21 @@ impl Store {
     /// With the first panic of a payload's drop, after all have been dropped.
     pub(crate) fn bury(&self, quiet: &mut Drained<'_>, kept: KobjectHandle) -> Option<Body> {
         let is_observed = self.is_observed();
+        // Where nobody is told of one after the other, they leave together.
+        let mut seats = (!is_observed && quiet.len() > 1).then(Seats::default);
         let (mut found, mut panic, mut orphans) = (None, None, Vec::new());
-        // What has been taken of those that follow.
-        let mut queue = Vec::new();
+        // Those that follow, where they have been taken, the next one last.
+        let (mut queue, mut all_taken) = (Vec::new(), false);
         loop {
             let next = queue.pop().or_else(|| take(quiet, &mut panic));
             let Some((object, mut body)) = next else { break };
             if is_observed || body.part.is_some() {
-                // A farewell may reach those above, which come later: the queue has the next one last.
-                let mut rest: Vec<_> = std::iter::from_fn(|| take(quiet, &mut panic)).collect();
-                rest.reverse();
-                rest.append(&mut queue);
-                queue = rest;
-                orphans.extend(self.say_farewell(object, &mut body, &queue, &mut panic));
+                // A farewell may reach those above, which come later.
+                if !mem::replace(&mut all_taken, true) {
+                    queue.extend(std::iter::from_fn(|| take(quiet, &mut panic)));
+                    queue.reverse();
+                }
+                orphans.extend(self.say_farewell(object, &mut body, &queue, seats.as_mut(), &mut panic));
             }
             if object == kept {
                 found = Some(body);
@@ -48,6 +50,7 @@ impl Store {
                 keep_first(&mut panic, first);
             }
         }
+        seats.into_iter().for_each(|seats| self.leave_seats(&seats.on_buses, &seats.in_classes));
         orphans.into_iter().for_each(|driver| self.drop_orphan(Some(driver)));
         if let Some(panic) = panic {
             resume_unwind(panic);
@@ -61,12 +64,16 @@ impl Store {
         object: KobjectHandle,
         body: &mut Body,
         above: &[(KobjectHandle, Body)],
+        seats: Option<&mut Seats>,
         panic: &mut Option<Box<dyn Any + Send>>,
     ) -> Option<DriverHandle> {
         let Body { payload, part, .. } = body;
         let bus = part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
-        let is_device = self.inner.nodes.get_leaving(&self.inner.domain.pin(), object).is_ok_and(|node| node.is_device);
-        if is_device {
+        let is_told = self.is_observed() && {
+            let pin = self.inner.domain.pin();
+            self.inner.nodes.get_leaving(&pin, object).is_ok_and(|node| node.is_device)
+        };
+        if is_told {
             self.tell_of(Phase::Leaving, object, bus);
         }
         let bound = part.as_deref().and_then(|part| Some((part, part.binding()?)));
@@ -78,9 +85,15 @@ impl Store {
             if let Err(first) = catch_unwind(AssertUnwindSafe(|| drop(id))) {
                 keep_first(panic, first);
             }
-            self.leave_seats(part);
+            match seats {
+                Some(seats) => {
+                    seats.on_buses.extend(part.seat_on_bus());
+                    seats.in_classes.extend(part.class);
+                }
+                None => self.leave_seats(part.seat_on_bus().as_slice(), part.class.as_slice()),
+            }
         }
-        if is_device {
+        if is_told {
             self.tell_of(Phase::Removed, object, bus);
         }
         orphan
@@ -104,16 +117,33 @@ impl Store {
         self.let_go(quiet, &code, call, payload, part)
     }
 
-    pub(crate) fn leave_seats(&self, part: &Part) {
+    /// Takes devices off their buses and out of their classes: those that sit on one, one after the other, in one change.
+    pub(crate) fn leave_seats(&self, on_buses: &[(BusHandle, Seat)], in_classes: &[(ClassHandle, Seat)]) {
         let pin = self.inner.domain.pin();
-        let leave = |list: &Published<DeviceHandle>, seat: Seat| list.change(|list| list.remove(seat));
-        if let Some(OnBus { bus, seat, .. }) = &part.bus {
-            self.inner.buses.get(&pin, *bus).map(|meta| leave(&meta.devices, *seat)).unwrap_or_default();
+        for seats in on_buses.chunk_by(|one, next| one.0 == next.0) {
+            let meta = seats.first().and_then(|(bus, _)| self.inner.buses.get(&pin, *bus).ok());
+            meta.into_iter().for_each(|meta| leave(&meta.devices, seats));
         }
-        if let Some((class, seat)) = &part.class {
-            self.inner.classes.get(&pin, *class).map(|meta| leave(&meta.devices, *seat)).unwrap_or_default();
+        for seats in in_classes.chunk_by(|one, next| one.0 == next.0) {
+            let meta = seats.first().and_then(|(class, _)| self.inner.classes.get(&pin, *class).ok());
+            meta.into_iter().for_each(|meta| leave(&meta.devices, seats));
         }
     }
+}
+
+/// The seats of devices that leave together.
+#[derive(Default)]
+struct Seats {
+    on_buses: Vec<(BusHandle, Seat)>,
+    in_classes: Vec<(ClassHandle, Seat)>,
+}
+
+fn leave<K>(list: &Published<DeviceHandle>, seats: &[(K, Seat)]) {
+    list.change(|list| {
+        for (_, seat) in seats {
+            list.remove(*seat);
+        }
+    });
 }
 
 /// The next payload, whatever the drops of what columns hold do.

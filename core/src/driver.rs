@@ -11,7 +11,7 @@ use crate::members::{Published, Seat};
 use crate::payload::{Payload, PayloadRef};
 use crate::scope::{Scope, Where};
 use crate::store::Store;
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering, fence};
 use crate::unregister::Removal;
 
 /// Code that serves devices of a bus.
@@ -251,6 +251,8 @@ impl Store {
                 Ok(())
             })?;
         }
+        // Pairs with the one in `announce`: either a device that found no driver is found now, or it has found this one.
+        fence(Ordering::SeqCst);
         self.offer_devices(driver);
         Ok(driver)
     }

@@ -1,5 +1,6 @@
 //! What stands in a directory: maps from names, whatever their number, at the cost of one look-up.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, RandomState};
 use std::sync::LazyLock;
@@ -53,35 +54,43 @@ impl Entries {
         }
     }
 
-    /// Nothing has the name yet.
-    pub(crate) fn insert(&mut self, name: Name, child: Child) {
-        match child {
-            Child::Object(object) => self.objects.insert(name, object),
-            Child::Link(target) => self.links.insert(name, target),
+    /// False where the name is taken: then nothing has changed.
+    pub(crate) fn insert(&mut self, name: Name, child: Child) -> bool {
+        let (map, other, handle) = match child {
+            Child::Object(object) => (&mut self.objects, &self.links, object),
+            Child::Link(target) => (&mut self.links, &self.objects, target),
         };
+        // Where the other map is empty this is no look-up.
+        if other.contains_key(&name) {
+            return false;
+        }
+        match map.entry(name) {
+            Entry::Vacant(place) => drop(place.insert(handle)),
+            Entry::Occupied(_) => return false,
+        }
+        true
     }
 
     /// Takes the entry away, if it is the one that is meant, and gives its name back.
     pub(crate) fn remove(&mut self, name: &str, child: Child) -> Option<Name> {
-        if self.get(name) != Some(child) {
+        let (map, meant) = match child {
+            Child::Object(object) => (&mut self.objects, object),
+            Child::Link(target) => (&mut self.links, target),
+        };
+        let (name, found) = map.remove_entry(name)?;
+        if found != meant {
+            map.insert(name, found);
             return None;
         }
-        let map = match child {
-            Child::Object(_) => &mut self.objects,
-            Child::Link(_) => &mut self.links,
-        };
-        let (name, _) = map.remove_entry(name)?;
         if is_roomy(map.len(), map.capacity()) {
             map.shrink_to(2 * map.len());
         }
         Some(name)
     }
 
-    /// The objects, by handle.
-    pub(crate) fn objects(&self) -> Vec<KobjectHandle> {
-        let mut objects: Vec<_> = self.objects.values().copied().collect();
-        objects.sort_unstable_by_key(|object| object.to_bits() as u32);
-        objects
+    /// The objects, in no order.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = KobjectHandle> {
+        self.objects.values().copied()
     }
 
     pub(crate) fn has_objects(&self) -> bool {

@@ -282,17 +282,24 @@ impl Store {
 
     /// That nothing in the directory has the name, shown or not. The directory is claimed.
     pub(crate) fn check_free(&self, node: &Node, name: &str) -> Result {
-        let pin = self.inner.domain.pin();
-        if node.child(name).is_some() || self.type_of(&pin, node).is_some_and(|ty| ty.has(name)) {
+        if node.child(name).is_some() {
             return Err(Error::Exists);
         }
-        let Some(more) = node.more() else { return Ok(()) };
+        self.check_no_attribute(&self.inner.domain.pin(), node, name)
+    }
+
+    /// That no attribute in the directory has the name, nor a group, shown or not. The directory is claimed.
+    pub(crate) fn check_no_attribute(&self, pin: &Pin<'_>, node: &Node, name: &str) -> Result {
+        if self.type_of(pin, node).is_some_and(|ty| ty.has(name)) {
+            return Err(Error::Exists);
+        }
+        let Some(more) = node.more().filter(|more| more.has_groups()) else { return Ok(()) };
         let presence = more.presence.read();
         let has = |meta: &GroupMeta| match &meta.name {
             Some(dir) => **dir == *name,
             None => meta.attrs.contains_key(name),
         };
-        let is_taken = presence.added().filter_map(|group| self.inner.groups.get(&pin, group).ok()).any(has);
+        let is_taken = presence.added().filter_map(|group| self.inner.groups.get(pin, group).ok()).any(has);
         if is_taken { Err(Error::Exists) } else { Ok(()) }
     }
 

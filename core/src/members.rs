@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How many branches a node of a list has, as a power of two.
 const BITS: u32 = 5;
@@ -190,6 +190,8 @@ pub(crate) struct Published<T> {
     current: Mutex<Members<T>>,
     /// One more for each change. Changed under the lock.
     version: AtomicU64,
+    /// Whether there is nobody in it. Changed under the lock.
+    is_empty: AtomicBool,
     last: ArcSwap<Snapshot<T>>,
 }
 
@@ -203,7 +205,7 @@ pub(crate) struct Snapshot<T> {
 impl<T> Default for Published<T> {
     fn default() -> Self {
         let last = ArcSwap::from_pointee(Snapshot { members: Members::default(), version: 0 });
-        Self { current: Mutex::default(), version: AtomicU64::new(0), last }
+        Self { current: Mutex::default(), version: AtomicU64::new(0), is_empty: AtomicBool::new(true), last }
     }
 }
 
@@ -212,9 +214,20 @@ impl<T: Copy> Published<T> {
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Members<T>) -> R) -> R {
         let mut current = self.current.lock();
         let result = change(&mut current);
+        // Relaxed: pairs with `is_empty`, whose callers fence.
+        self.is_empty.store(current.len() == 0, Ordering::Relaxed);
+        // Relaxed: changed under the lock.
+        let version = self.version.load(Ordering::Relaxed);
         // Release: pairs with the Acquire of `version`: who finds this number finds, under the lock, the list that it is of.
-        self.version.fetch_add(1, Ordering::Release);
+        self.version.store(version + 1, Ordering::Release);
         result
+    }
+
+    /// Whether there is nobody in it: a look without the lock. With a fence before it, and one after a change, either this sees the
+    /// change or who made it sees what this caller did before.
+    pub(crate) fn is_empty(&self) -> bool {
+        // Relaxed: the fences decide.
+        self.is_empty.load(Ordering::Relaxed)
     }
 
     /// Does what is not to meet a change.

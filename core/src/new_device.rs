@@ -185,7 +185,7 @@ impl Store {
     /// A name and a payload, where there is nothing wrong with them.
     pub(crate) fn draft<O: Sharing>(&self, name: &str, ty: Type<O>, payload: O::Value) -> Result<(Name, Payload)> {
         let name = Name::new(name)?;
-        let form = self.inner.types.enter(ty.handle())?.form.clone();
-        Ok((name, O::wrap(payload, &form).ok_or(Error::WrongType)?))
+        let code = self.inner.types.enter(ty.handle())?;
+        Ok((name, O::wrap(payload, &code.form).ok_or(Error::WrongType)?))
     }
 }

@@ -5,8 +5,8 @@ use enodev_attrs::Name;
 
 use crate::entries::{Child, Entries, LinkSet};
 use crate::events::Events;
-use crate::handle::{KobjectHandle, TypeHandle};
-use crate::presence::Presence;
+use crate::handle::{GroupHandle, KobjectHandle, TypeHandle};
+use crate::presence::{Decision, Of, Presence};
 use crate::ranges::Region;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, RwLock};
@@ -61,10 +61,27 @@ pub(crate) struct More {
     place: RwLock<Option<Place>>,
     /// What of its attributes is not as its type says.
     pub(crate) presence: RwLock<Presence>,
+    /// Whether it was ever given a group.
+    has_groups: AtomicBool,
     /// Changes of its attributes, and who waits for one.
     pub(crate) events: Mutex<Events>,
     /// Which addresses it answers at.
     pub(crate) regions: Mutex<Vec<Region>>,
+}
+
+impl More {
+    /// Gives the object a group. It is claimed, or nobody knows it yet.
+    pub(crate) fn add_group(&self, group: GroupHandle, decision: &Decision, attrs: &[Of]) {
+        self.presence.write().add(group, decision, attrs);
+        // Relaxed: pairs with `has_groups`; the object is claimed by both.
+        self.has_groups.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the object was ever given a group. It is claimed.
+    pub(crate) fn has_groups(&self) -> bool {
+        // Relaxed: as in `add_group`.
+        self.has_groups.load(Ordering::Relaxed)
+    }
 }
 
 impl Node {
@@ -120,18 +137,23 @@ impl Node {
         self.more()?.entries.read().get(name)
     }
 
-    /// The children that are objects, in an order that depends on nothing but which they are.
-    pub(crate) fn children(&self) -> Vec<KobjectHandle> {
-        self.more().map_or_else(Vec::new, |more| more.entries.read().objects())
+    /// Adds the children that are objects to those that were found, in an order that depends on nothing but which they are.
+    pub(crate) fn add_children(&self, found: &mut Vec<KobjectHandle>) {
+        let Some(more) = self.more() else { return };
+        let before = found.len();
+        found.extend(more.entries.read().objects());
+        if let Some(children) = found.get_mut(before..) {
+            children.sort_unstable_by_key(|object| object.to_bits() as u32);
+        }
     }
 
     pub(crate) fn has_children(&self) -> bool {
         self.more().is_some_and(|more| more.entries.read().has_objects())
     }
 
-    /// Puts an entry into the directory, where nothing of the name is.
-    pub(crate) fn insert(&self, name: Name, child: Child) {
-        self.more_or_new().entries.write().insert(name, child);
+    /// Puts an entry into the directory, unless another has the name.
+    pub(crate) fn insert(&self, name: Name, child: Child) -> bool {
+        self.more_or_new().entries.write().insert(name, child)
     }
 
     /// Takes the entry away, if it is still the one that is meant.

@@ -101,15 +101,17 @@ struct Kept {
 /// One removal, in as few pieces of memory as may be: it is written with every removal, and hardly ever read.
 #[derive(Debug)]
 struct Removed {
-    /// The file of the call, the names of the ancestors of the first object from its parent upwards, each with a slash, and the names
-    /// of the objects.
+    /// The file of the call, the name of the thread, the names of the ancestors of the first object from its parent upwards, each with a
+    /// slash, and the names of the objects.
     text: String,
     /// Where in the text the file ends.
     file_end: u32,
+    /// Where in the text the thread's name ends; the file's end where it has none.
+    thread_end: u32,
     /// Where in the text the ancestors end.
     ancestors_end: u32,
     line: u32,
-    thread: Thread,
+    thread: ThreadId,
     when: Instant,
     first: Gone,
     /// What was below it, parents before children.
@@ -211,7 +213,7 @@ impl Removed {
     }
 
     fn path(&self, object: KobjectHandle) -> String {
-        let ancestors = self.text(self.file_end..self.ancestors_end).unwrap_or_default();
+        let ancestors = self.text(self.thread_end..self.ancestors_end).unwrap_or_default();
         let mut names: Vec<&str> = Vec::new();
         let mut at = object;
         while let Some((gone, name)) = self.find(at) {
@@ -233,8 +235,8 @@ impl Removed {
             top: self.path(self.first.object),
             file: self.text(0..self.file_end)?.into(),
             line: self.line,
-            thread: self.thread.id(),
-            thread_name: self.thread.name().map(Into::into),
+            thread: self.thread,
+            thread_name: self.text(self.file_end..self.thread_end).filter(|name| !name.is_empty()).map(Into::into),
             when: self.when,
             is_leaving: false,
             successor: None,
@@ -254,13 +256,17 @@ impl Inner {
         let most = self.obituaries.most();
         let count = objects.len().min(most);
         let Some(top) = objects.next().filter(|_| count > 0) else { return };
-        let (call, thread, when) = (Location::caller(), thread::current(), Instant::now());
-        let mut kept = self.obituaries.kept.lock();
-        let (mut text, mut below) = kept.make_room(count, most);
+        let (call, when) = (Location::caller(), Instant::now());
+        let (mut text, mut below) = self.obituaries.kept.lock().make_room(count, most);
         text.push_str(call.file());
         let file_end = end(&text);
+        let thread = caller(|thread| {
+            text.push_str(thread.name().unwrap_or_default());
+            thread.id()
+        });
+        let thread_end = end(&text);
         self.moves.mostly_settled(|| {
-            text.truncate(file_end as usize);
+            text.truncate(thread_end as usize);
             let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
             while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
                 let place = node.place();
@@ -273,17 +279,15 @@ impl Inner {
         let ancestors_end = end(&text);
         let Some(first) = self.gone(pin, top, &mut text) else { return };
         below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object, &mut text)));
-        kept.objects += 1 + below.len();
-        kept.removals.push_back(Removed {
-            text,
-            file_end,
-            ancestors_end,
-            line: call.line(),
-            thread,
-            when,
-            first,
-            below,
-        });
+        let removed =
+            Removed { text, file_end, thread_end, ancestors_end, line: call.line(), thread, when, first, below };
+        let mut kept = self.obituaries.kept.lock();
+        kept.objects += removed.len();
+        kept.removals.push_back(removed);
+        // Others may have come since there was room.
+        let last = kept.forget_but(most);
+        drop(kept);
+        drop(last);
     }
 
     fn gone(&self, pin: &Pin<'_>, object: KobjectHandle, text: &mut String) -> Option<Gone> {
@@ -292,6 +296,14 @@ impl Inner {
         text.push_str(place.name.as_deref()?);
         Some(Gone { object, parent: place.parent, ty: node.ty, is_device: node.is_device, end: end(text) })
     }
+}
+
+/// What the calling thread is. To ask for it anew each time would be to count who knows it.
+fn caller<R>(mut tell: impl FnMut(&Thread) -> R) -> R {
+    thread_local! {
+        static CALLER: Thread = thread::current();
+    }
+    CALLER.try_with(&mut tell).unwrap_or_else(|_| tell(&thread::current()))
 }
 
 /// Where a text ends. A longer one is of no use to anybody.

@@ -1,6 +1,7 @@
 use std::iter;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::slice;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -212,11 +213,22 @@ impl Store {
     /// Has drivers let go of objects that have been drained, drops the payloads, takes the objects out of the tree and gives them up.
     /// Returns how many there were, and the one payload that is not to be dropped, if it is among them.
     fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Body>) {
-        let objects: Vec<_> = quiet.handles().collect();
-        let finish = Finish { store: self, objects: &objects };
+        let (first, count) = (quiet.handles().next(), quiet.len());
+        let (one, many): (_, Vec<_>);
+        let objects: &[KobjectHandle] = match first {
+            Some(first) if count == 1 => {
+                one = first;
+                slice::from_ref(&one)
+            }
+            _ => {
+                many = quiet.handles().collect();
+                &many
+            }
+        };
+        let finish = Finish { store: self, objects };
         let payload = quiet.attend(|quiet| self.bury(quiet, kept));
         drop(finish);
-        (objects.len(), payload)
+        (count, payload)
     }
 
     #[track_caller]
@@ -233,6 +245,10 @@ impl Store {
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
     #[track_caller]
     fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
+        // Asked about only where it is there, so that one that has gone is one `ENODEV`.
+        if self.inner.nodes.contains(top) && self.mark_leaf(leaving, top).is_ok() {
+            return Ok(Marked { ours: 1, others: Vec::new() });
+        }
         let _still = self.inner.topology.still();
         let pin = self.inner.domain.pin();
         let (mut ours, mut others) = (Vec::new(), Vec::new());
@@ -240,13 +256,13 @@ impl Store {
         while let Some(&object) = found.get(next) {
             match self.inner.claim(&pin, object) {
                 Ok(claim) => {
-                    found.extend(claim.children());
+                    claim.add_children(&mut found);
                     ours.push((object, claim));
                 }
                 Err(_) => {
                     // Read only where it is there, so that one that has gone is one `ENODEV`.
                     let node = self.inner.nodes.is_leaving(object).then(|| self.inner.nodes.get_leaving(&pin, object));
-                    found.extend(node.and_then(|node| node.ok()).map_or_else(Vec::new, Node::children));
+                    node.into_iter().flatten().for_each(|node| node.add_children(&mut found));
                     others.push(object);
                 }
             }
@@ -267,7 +283,7 @@ impl Store {
         found.push(top);
         while let Some(object) = found.get(next) {
             if let Ok(node) = self.inner.nodes.get_leaving(pin, *object) {
-                found.extend(node.children());
+                node.add_children(&mut found);
             }
             next += 1;
         }
@@ -280,7 +296,8 @@ impl Store {
     fn detach(&self, objects: &[KobjectHandle]) {
         let pin = self.inner.domain.pin();
         let mut regions = Vec::new();
-        for &object in objects {
+        // Parents before children: in a directory that has gone with all its entries none has to be looked for.
+        for &object in objects.iter().rev() {
             let Ok(node) = self.inner.nodes.get_leaving(&pin, object) else {
                 continue;
             };

@@ -160,7 +160,10 @@ where
 
     /// Whether the calling thread is inside one of the marked objects: then it cannot drain them, but [`defer`](Self::defer) that.
     pub fn is_inside(&self) -> bool {
-        is_inside(&self.addresses())
+        match (self.marked.get(0), self.marked.len()) {
+            (Some((index, _)), 1) => self.slots.slot(index).is_ok_and(|slot| is_inside(&[slot.address()])),
+            _ => is_inside(&self.addresses()),
+        }
     }
 
     /// Waits until nobody is inside any of the marked objects.
