@@ -63,10 +63,11 @@ impl Store {
         above: &[(KobjectHandle, Body)],
         panic: &mut Option<Box<dyn Any + Send>>,
     ) -> Option<DriverHandle> {
-        let Body { payload, part, .. } = body;
+        let Body { payload, part, state } = body;
         let bus = part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
         let is_device = self.inner.nodes.get_leaving(&self.inner.domain.pin(), object).is_ok_and(|node| node.is_device);
-        if is_device {
+        let is_told = is_device && !state.is_untold();
+        if is_told {
             self.tell_of(Phase::Leaving, object, bus);
         }
         let bound = part.as_deref().and_then(|part| Some((part, part.binding()?)));
@@ -80,7 +81,7 @@ impl Store {
             }
             self.leave_seats(part);
         }
-        if is_device {
+        if is_told {
             self.tell_of(Phase::Removed, object, bus);
         }
         orphan
