@@ -60,6 +60,9 @@ impl Store {
         let object = slot.handle();
         let node = Node::new(name.clone(), parent, begin.ty, begin.is_device);
         let state = State::default();
+        if begin.is_device && self.is_observed() {
+            state.set_untold();
+        }
         let decisions = self.decide_new(object, begin, payload)?;
         let is_linked = begin.links.iter().any(|link| link.dir.is_some());
         // Who claims several directories shuts out everybody else who does.
@@ -224,8 +227,10 @@ impl Store {
     /// Tells of a device that has been put into the tree, and has it find a driver.
     pub(crate) fn announce(&self, object: KobjectHandle) {
         if self.is_observed() {
-            // Inside, so that nobody is told of its leaving before this is over. One that leaves already is not told of as new.
+            // Inside, so that nobody is told of its leaving before this is over. One that leaves already is not told of, neither as
+            // new nor as leaving.
             let Ok(body) = self.inner.nodes.enter(object) else { return };
+            body.state.set_told();
             let bus = body.part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
             self.tell_of(Phase::Added, object, bus);
         }

@@ -67,9 +67,9 @@ impl Store {
         seats: Option<&mut Seats>,
         panic: &mut Option<Box<dyn Any + Send>>,
     ) -> Option<DriverHandle> {
-        let Body { payload, part, .. } = body;
+        let Body { payload, part, state } = body;
         let bus = part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
-        let is_told = self.is_observed() && {
+        let is_told = self.is_observed() && !state.is_untold() && {
             let pin = self.inner.domain.pin();
             self.inner.nodes.get_leaving(&pin, object).is_ok_and(|node| node.is_device)
         };

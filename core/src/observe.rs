@@ -23,7 +23,8 @@ use crate::unregister::Removal;
 /// | [`Removed`](Self::Removed) | the driver has let go of it; its path is still its own, its payload still there |
 ///
 /// In a subtree that leaves, all are `ENODEV` before the first of them is [`Leaving`](Self::Leaving), and children are
-/// [`Removed`](Self::Removed) before their parents are [`Leaving`](Self::Leaving).
+/// [`Removed`](Self::Removed) before their parents are [`Leaving`](Self::Leaving). A device that leaves so soon that it could not be told of
+/// as [`Added`](Self::Added) is not told of at all.
 ///
 /// # Linux
 ///

@@ -6,10 +6,12 @@ use crate::sync::atomic::{AtomicU64, Ordering, fence};
 const CHANGED: u64 = 1 << 0;
 /// An attribute of the object has been opened.
 const WATCHED: u64 = 1 << 1;
-/// One more in the rest of the word: how many changes of attributes have been made known. They do not come to 2^62.
-const EVENT: u64 = 1 << 2;
+/// Observers are still to be told of the object as a new one.
+const UNTOLD: u64 = 1 << 2;
+/// One more in the rest of the word: how many changes of attributes have been made known. They do not come to 2^61.
+const EVENT: u64 = 1 << 3;
 
-/// The word. Nothing is ever taken back from it.
+/// The word. Nothing but [`UNTOLD`] is ever taken back from it.
 #[derive(Debug, Default)]
 pub(crate) struct State(AtomicU64);
 
@@ -51,6 +53,24 @@ impl State {
         self.0.load(Ordering::Relaxed) & WATCHED != 0
     }
 
+    /// Says that observers are to be told of the object. Nobody knows it yet.
+    pub(crate) fn set_untold(&self) {
+        // Relaxed: the object's publication orders it.
+        self.0.fetch_or(UNTOLD, Ordering::Relaxed);
+    }
+
+    /// Says that observers are being told of the object. To be called inside it.
+    pub(crate) fn set_told(&self) {
+        // Relaxed: who asks has drained the object, and so comes after who is inside.
+        self.0.fetch_and(!UNTOLD, Ordering::Relaxed);
+    }
+
+    /// Whether observers were to be told of the object, and never were. To be asked when nobody is inside any more.
+    pub(crate) fn is_untold(&self) -> bool {
+        // Relaxed: as in `set_told`.
+        self.0.load(Ordering::Relaxed) & UNTOLD != 0
+    }
+
     /// Counts an event, and returns the new count.
     pub(crate) fn count(&self) -> u64 {
         // Release: pairs with the Acquire of `get`; what is told of comes before.
@@ -79,12 +99,15 @@ mod tests {
     #[test]
     fn bits_and_count_do_not_meet() {
         let state = State::default();
+        state.set_untold();
         assert_eq!((state.is_watched(), state.get().is_changed(), state.count()), (false, false, 1));
         state.set_watched();
         assert!(state.is_watched() && !state.get().is_changed());
         assert_eq!([state.count(), state.count()], [2, 3]);
         state.set_changed();
-        assert!(state.is_watched() && state.get().is_changed());
+        assert!(state.is_watched() && state.get().is_changed() && state.is_untold());
+        state.set_told();
+        assert!(state.is_watched() && state.get().is_changed() && !state.is_untold());
         assert_eq!(state.get().events(), 3);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use enodev::{AsKobject, DeviceType, Error, KobjectHandle, Removal, Store};
+use enodev::{AsKobject, DeviceType, Error, KobjectHandle, Phase, Removal, Store};
 use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -189,4 +189,27 @@ fn who_is_told_may_use_the_store() {
     });
     assert!(scribe.take().len() > 100);
     assert_eq!(rig.store.len(), 1);
+}
+
+/// F28, F29: a device that is removed before observers could be told of it as new is not told of as leaving either: they keep count.
+#[test]
+fn who_left_before_its_coming_was_told_is_not_told_of() {
+    let rig = Arc::new(Rig::new());
+    let told = Arc::<Mutex<Vec<Phase>>>::default();
+    let all = Arc::clone(&told);
+    rig.store.observe(move |notice| all.lock().push(notice.phase())).unwrap();
+    let meddler = Arc::clone(&rig);
+    let meddles = move || {
+        // It is in the tree, and nobody has been told.
+        if let Ok(sda) = meddler.store.lookup("sda") {
+            assert_eq!(meddler.store.unregister_subtree(sda), Ok(Removal::Done(1)));
+        }
+    };
+    let scribe = Scribe { meddles: Some(Arc::new(meddles)), ..Scribe::default() };
+    with_default(scribe, || rig.add(rig.store.root(), "sda"));
+    assert!(rig.store.is_empty());
+    assert_eq!(*told.lock(), []);
+    let sda = rig.add(rig.store.root(), "sda");
+    assert_eq!(rig.store.unregister_subtree(sda), Ok(Removal::Done(1)));
+    assert_eq!(*told.lock(), [Phase::Added, Phase::Leaving, Phase::Removed]);
 }

@@ -1,4 +1,4 @@
-//! The auditor. All threads are at a pause, inside nothing: the store must be what the book says.
+//! The auditor. All threads are at a pause, inside nothing: the store must find nothing wrong with itself, and be what the book says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ pub(super) fn audit(field: &Field) -> usize {
     let Field { store, scene } = field;
     let auditor = Auditor { store, scene, book: &scene.book };
     auditor.settle();
+    for finding in store.audit().findings() {
+        auditor.book.violation(&format!("the store says: {:?}: {}", finding.kind, finding.text));
+    }
     let found = tree_audit::walk(&auditor);
     auditor.places(&found);
     auditor.drivers(&found);
