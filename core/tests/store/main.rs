@@ -35,6 +35,7 @@ mod plain;
 mod portable;
 mod queue;
 mod ranges;
+mod power;
 mod regressions;
 mod removers;
 mod rename;
