@@ -16,6 +16,7 @@ mod ending;
 mod entries;
 mod events;
 mod exclusive;
+mod exclusive_drivers;
 mod faults;
 mod foreign_wakers;
 mod groups;
