@@ -85,6 +85,13 @@ impl Shop {
                 let driver = store.driver_of(device)?.ok_or(Errno::ENXIO)?;
                 store.unbind(device, driver).map(drop).map_err(Errno::from)
             })
+            .wo("unbind inside", |motor, _| {
+                let (store, device) = (motor.store(), motor.store().device(motor.object())?);
+                let driver = store.driver_of(device)?.ok_or(Errno::ENXIO)?;
+                let _data = store.data::<Arc<Gate>>(device)?;
+                assert_eq!(store.unbind(device, driver), Ok(Removal::Begun(1)));
+                Ok(())
+            })
             .wo("leave", |motor, _| {
                 let (store, device) = (motor.store(), motor.store().device(motor.object())?);
                 let driver = store.driver_of(device)?.ok_or(Errno::ENXIO)?;
@@ -165,6 +172,17 @@ fn an_attribute_of_an_exclusive_payload_does_not_unbind() {
     // The driver has been told to go; with its device it is free to.
     assert_eq!(store.unregister_driver(shop.driver), Ok(Removal::Done(0)));
     assert_eq!((Arc::strong_count(&shop.gate), store.audit().is_clean()), (1, true));
+}
+
+/// S0-15: an attribute of an exclusive payload that is inside the driver's data too begins to unbind: it is done as the attribute returns,
+/// which gives up both.
+#[test]
+fn an_attribute_inside_the_data_unbinds_as_it_returns() {
+    let shop = Shop::new();
+    let (store, device) = (&shop.store, shop.plug());
+    assert_eq!(store.write(device, "unbind inside", b"1"), Ok(()));
+    assert_eq!((store.driver_of(device), shop.log(device)), (Ok(None), vec!["probe", "remove"]));
+    assert!(store.audit().is_clean());
 }
 
 /// S1-9, S0-15: in a callback of an exclusive payload the device is unbound, or removed, as that returns, and `remove` has the payload.

@@ -17,6 +17,7 @@ mod entries;
 mod events;
 mod exclusive;
 mod exclusive_drivers;
+mod farewell;
 mod faults;
 mod foreign_wakers;
 mod groups;
