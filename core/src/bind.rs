@@ -89,7 +89,8 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`: the device or the driver. [`Error::NotBound`]: the device is not bound to the driver; where another thread unbinds it just
-    /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Deadlock`]: those inside wait for
+    /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Inside`]: the caller has an exclusive
+    /// payload, in an attribute or with a guard, which `remove` needs; nothing has changed. [`Error::Deadlock`]: those inside wait for
     /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, or to unregister the device or the driver,
     /// goes on with it.
     ///

@@ -25,7 +25,7 @@ impl Store {
     ///
     /// # Panics
     ///
-    /// With the first panic of a payload's drop, after all have been dropped.
+    /// With the first panic of a payload's or a driver's drop, after all have been dropped.
     pub(crate) fn bury(&self, quiet: &mut Drained<'_>, kept: KobjectHandle) -> Option<Body> {
         let is_observed = self.is_observed();
         // Where nobody is told of one after the other, they leave together.
@@ -51,7 +51,11 @@ impl Store {
             }
         }
         seats.into_iter().for_each(|seats| self.leave_seats(&seats.on_buses, &seats.in_classes));
-        orphans.into_iter().for_each(|driver| self.drop_orphan(Some(driver)));
+        for driver in orphans {
+            if let Err(first) = catch_unwind(AssertUnwindSafe(|| self.drop_orphan(Some(driver)))) {
+                keep_first(&mut panic, first);
+            }
+        }
         if let Some(panic) = panic {
             resume_unwind(panic);
         }

@@ -105,6 +105,8 @@ fn settle_all_unbindings() {
             match store.end_binding(device, binding) {
                 // Another thread is at it by now.
                 Ok(_) | Err(Error::Leaving) => {}
+                // It still has the payload, in an attribute that is about to return.
+                Err(Error::Inside) => kept.push((later, device, binding)),
                 Err(error) => unfinished(error),
             }
         }
