@@ -4,7 +4,6 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-use crate::sync::{Condvar, Mutex};
 use enodev_attrs::Name;
 use enodev_attrs::contain::contain;
 
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, DriverHandle};
 use crate::new_device::NewDevice;
 use crate::store::{Later, Store};
+use crate::sync::{Condvar, Mutex};
 use crate::ticket::{Busy, QueueError, Slot, Ticket, may_wait};
 use crate::turns::{Subject, Turns};
 use crate::unregister::Removal;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::sync::{Condvar, Mutex};
 use enodev_attrs::Errno;
 use enodev_attrs::contain::contain;
 use enodev_handles::is_awaited;
 use thiserror::Error;
 
 use crate::error::Error;
+use crate::sync::{Condvar, Mutex, thread_local};
 
 /// Why there is no answer to a request, or a bad one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]

@@ -28,6 +28,8 @@ mod places;
 #[cfg(test)]
 mod probing;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod removals;
 #[cfg(test)]
 mod storm;
