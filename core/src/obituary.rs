@@ -354,7 +354,6 @@ impl Store {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 mod tests {
     use super::*;
 
