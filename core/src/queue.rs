@@ -124,8 +124,8 @@ struct Job {
 }
 
 impl State {
-    /// Puts what has come in line. The store's topology may be looked at, under its lock: that is held for no foreign code, and
-    /// nobody wants the queue's under it.
+    /// Puts what has come in line. The store's tree may be looked at, with moves shut out: no foreign code runs then, and
+    /// nobody who has shut them out wants the queue's lock.
     fn admit(&mut self, store: &Store) {
         while let Some((subject, job)) = self.submitted.pop_front() {
             self.turns.push(store, &subject, job);
