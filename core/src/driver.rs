@@ -17,8 +17,9 @@ use crate::unregister::Removal;
 /// Code that serves devices of a bus.
 ///
 /// Callbacks on one device exclude each other, and run on the thread of whoever caused them, under no lock of the store but the device's.
-/// They may register and unregister devices and drivers, bind and unbind them: children of the device with
-/// [`NewDevice::register_in`](crate::NewDevice::register_in) and [`Store::unregister_in`], everything else as from anywhere.
+/// They may register and unregister devices and drivers, bind and unbind them: children of the device are registered with
+/// [`NewDevice::register_in`](crate::NewDevice::register_in), everything else is done as from anywhere. What would wait for the callback
+/// itself goes on as it returns, and gives [`Removal::Begun`].
 ///
 /// A callback that panics has failed with `EIO`.
 ///
@@ -86,10 +87,10 @@ pub trait Driver: Send + Sync + 'static {
         drop((device, data));
     }
 
-    /// Brings the device to rest before the machine goes.
+    /// Brings the device to rest before the machine goes ([`Store::shutdown`]). The device stays bound.
     fn shutdown(&self, _device: &mut Scope<'_, Self::Device>, _data: &Self::Data) {}
 
-    /// Puts the device to sleep.
+    /// Puts the device to sleep ([`Store::suspend`]).
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ pub trait Driver: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Wakes the device.
+    /// Wakes the device ([`Store::resume`]). Not called where the device is unbound asleep: `remove` meets it as it is.
     ///
     /// # Errors
     ///

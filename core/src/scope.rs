@@ -142,11 +142,15 @@ impl<T: ?Sized> Deref for Reached<'_, T> {
     }
 }
 
-/// The lock of a device, held outside its callbacks: none of them runs meanwhile, and nobody else adds children to it.
+/// The lock of a device, held outside its callbacks: none of them runs meanwhile, and nobody else adds children to it. Made by
+/// [`Store::lock`].
+///
+/// It keeps nobody from removing the device: where that leaves, its driver's `remove` does not wait for the lock. Who wants it to stay
+/// enters it.
 ///
 /// # Linux
 ///
-/// `device_lock`.
+/// `device_lock` and `device_unlock`. There, `device_del` takes it too, and waits for whoever has it.
 #[must_use = "the device is locked for as long as this lives"]
 pub struct Held<'a> {
     store: &'a Store,
@@ -203,6 +207,20 @@ pub(crate) mod private {
 
 impl Store {
     /// Takes the lock of a device: waits until none of its callbacks runs.
+    ///
+    /// ```
+    /// # use enodev::{DeviceType, Error, Store};
+    /// let store = Store::new()?;
+    /// let (net, port_type) = (store.register_class("net", &[])?, store.define(DeviceType::shared::<()>("port"))?);
+    /// let switch = store.new_device(store.root(), "switch", port_type, ()).class(net).register()?;
+    ///
+    /// let held = store.lock(switch)?;
+    /// for name in ["port0", "port1"] {
+    ///     store.new_device(switch, name, port_type, ()).register_in(&held)?; // nothing runs on the switch in between
+    /// }
+    /// assert_eq!(store.lock(switch).map(drop), Err(Error::Inside));
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     ///
