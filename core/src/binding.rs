@@ -178,7 +178,7 @@ impl<'a> Bound<'a, BindingBody> {
 
 /// What a device is bound to.
 impl Store {
-    /// The bus that a device is on.
+    /// The bus that a device is on; `None` for a device on none.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl Store {
         Ok(body.part.as_ref().and_then(|part| part.bus.as_ref()).map(|on| on.bus))
     }
 
-    /// The driver that a device is bound to; also one that is just giving it up.
+    /// The driver that a device is bound to; also one that is just giving it up. `None` for a device that is bound to none.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ impl Store {
         Ok(self.inner.classes.get(&self.inner.domain.pin(), class)?.name.clone())
     }
 
-    /// The class of a device.
+    /// The class of a device; `None` for a device in none.
     ///
     /// # Errors
     ///

@@ -32,7 +32,8 @@ pub enum Error {
     #[error("the object has children")]
     HasChildren,
     /// What was asked for is of another type: the payload, which is shared where exclusive was asked for or the other way round, or is
-    /// not there, or is not what a group is for; the values of an attribute; an object that is no device. `EINVAL`.
+    /// not there, or is not what a group is for; a driver's data; the values of an attribute; an object that is no device, or a device on
+    /// no bus where it takes one. `EINVAL`.
     #[error("it is of another type")]
     WrongType,
     /// The root cannot be removed. `EPERM`.
@@ -54,7 +55,7 @@ pub enum Error {
     /// hidden is hidden. `EPERM`.
     #[error("the system refuses the memory barrier")]
     Barrier,
-    /// The device has a driver already. `EBUSY`.
+    /// The device has a driver already: [`Store::bind`](crate::Store::bind). `EBUSY`.
     #[error("the device is bound")]
     Bound,
     /// The device is not bound to that driver. `EINVAL`.
@@ -63,10 +64,11 @@ pub enum Error {
     /// The driver does not serve such devices, says the bus. `EINVAL`.
     #[error("the driver does not serve such devices")]
     NoMatch,
-    /// The lock that the caller holds is not the parent's. `EINVAL`.
+    /// The lock that the caller holds is another device's than the parent's: see
+    /// [`register_in`](crate::NewDevice::register_in). `EINVAL`.
     #[error("the lock is another device's")]
     NotHeld,
-    /// The bus or the class is in use. `EBUSY`.
+    /// The bus has devices or drivers, or the class devices. `EBUSY`.
     #[error("it is in use")]
     InUse,
     /// The range has no address. `EINVAL`.

@@ -44,7 +44,7 @@ pub enum Phase {
     Removed,
 }
 
-/// What an observer is told.
+/// What an observer is told: see [`Store::observe`].
 #[derive(Clone, Copy)]
 pub struct Notice<'a> {
     store: &'a Store,
@@ -71,17 +71,17 @@ impl<'a> Notice<'a> {
         self.phase
     }
 
-    /// The bus that it is on.
+    /// The bus that it is on, if any.
     pub fn bus(&self) -> Option<BusHandle> {
         self.bus
     }
 
-    /// The driver that is asked, or lets go.
+    /// The driver that is asked, or lets go: none in [`Added`](Phase::Added), [`Leaving`](Phase::Leaving) and [`Removed`](Phase::Removed).
     pub fn driver(&self) -> Option<DriverHandle> {
         self.driver
     }
 
-    /// With what the driver has refused the device.
+    /// With what the driver has refused the device: in [`NotBound`](Phase::NotBound) alone. `EIO` where its probe has panicked.
     pub fn errno(&self) -> Option<Errno> {
         self.errno
     }
@@ -117,11 +117,33 @@ impl Store {
     /// that goes on.
     ///
     /// It runs under no lock of the store but, for all phases of a binding, that of the device; it may use the store as a driver's callback
-    /// may. Its panics are counted, and go nowhere.
+    /// may. Its panics are counted ([`Stats::panics`](crate::Stats::panics)), and go nowhere.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use enodev::{DeviceType, Phase, Store};
+    ///
+    /// let store = Store::new()?;
+    /// let (tell, told) = mpsc::channel();
+    /// let observer = store.observe(move |notice| _ = tell.send((notice.phase(), notice.path())))?;
+    ///
+    /// let disk = store.define(DeviceType::shared::<u32>("disk"))?;
+    /// let sda = store.register(store.root(), "sda", disk, 512)?;
+    /// store.unregister::<u32>(sda)?;
+    /// let path = || Ok("/sda".to_owned());
+    /// let all = [(Phase::Added, path()), (Phase::Leaving, path()), (Phase::Removed, path())];
+    /// assert_eq!(told.try_iter().collect::<Vec<_>>(), all);
+    /// store.unobserve(observer)?;
+    /// # Ok::<(), enodev::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`Error::Full`](crate::Error::Full).
+    ///
+    /// # Linux
+    ///
+    /// `bus_register_notifier`, for one bus at a time.
     pub fn observe(&self, observer: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Result<ObserverHandle> {
         let handle = self.inner.observers.insert((), ObserverCode(Box::new(observer)))?;
         self.inner.observing.change(|all| all.push(handle));
