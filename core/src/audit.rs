@@ -10,8 +10,8 @@ use crate::members::{Published, Seat};
 use crate::node::Node;
 use crate::store::Store;
 
-/// What an [audit](Store::audit) has found that should not be. None of it is the embedder's fault, but for what [`Kind`](FindingKind)
-/// says so of.
+/// What an [audit](Store::audit) has found that should not be. The embedder can be the cause of
+/// [`Leaving`](FindingKind::Leaving) and [`Other`](FindingKind::Other) alone: the rest is a mistake of the store's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {

@@ -44,6 +44,10 @@ impl Store {
     /// # Panics
     ///
     /// As [`lock`](Self::lock).
+    ///
+    /// # Linux
+    ///
+    /// `device_attach`.
     #[track_caller]
     pub fn attach(&self, device: DeviceHandle) -> Result<Option<DriverHandle>> {
         let object = device.kobject();
@@ -63,6 +67,10 @@ impl Store {
     /// # Panics
     ///
     /// As [`lock`](Self::lock).
+    ///
+    /// # Linux
+    ///
+    /// The file `bind` of a driver, which says `ENODEV` of what does not match.
     #[track_caller]
     pub fn bind(&self, device: DeviceHandle, driver: DriverHandle) -> Result {
         let object = device.kobject();

@@ -18,11 +18,16 @@ impl Store {
     ///
     /// `ENODEV`: the object. What the first driver fails with, `EIO` where it panics: the devices that were put to sleep before have been
     /// woken again. [`Error::Inside`](crate::Error::Inside) in a callback of one of the devices,
-    /// [`Error::Deadlock`](crate::Error::Deadlock) where who is in one waits for the caller: the same.
+    /// [`Error::Deadlock`](crate::Error::Deadlock) where who is in one waits for the caller: the same. A device that cannot be woken again
+    /// stays asleep, and nobody is told here: a later [`resume`](Self::resume) of it tries again.
     ///
     /// # Panics
     ///
     /// As [`lock`](Self::lock).
+    ///
+    /// # Linux
+    ///
+    /// `dpm_suspend`, of all devices that there are; there, what has failed is undone by `dpm_resume`.
     #[track_caller]
     pub fn suspend(&self, object: impl AsKobject) -> Result {
         let all = self.below(object.kobject())?;
@@ -54,15 +59,21 @@ impl Store {
         first
     }
 
-    /// Has drivers bring their devices to rest, children before parents.
+    /// Has drivers bring their devices to rest, children before parents, be they asleep or not. They stay bound,
+    /// and to call this again calls the drivers again.
     ///
     /// # Errors
     ///
-    /// As [`resume`](Self::resume).
+    /// `ENODEV`: the object. `EIO` where a driver panics, [`Error::Inside`](crate::Error::Inside),
+    /// [`Error::Deadlock`](crate::Error::Deadlock): all devices have been tried, and the first error is told.
     ///
     /// # Panics
     ///
     /// As [`lock`](Self::lock).
+    ///
+    /// # Linux
+    ///
+    /// `device_shutdown`.
     #[track_caller]
     pub fn shutdown(&self, object: impl AsKobject) -> Result {
         let mut first = Ok(());
