@@ -18,8 +18,9 @@ use crate::unregister::Removal;
 ///
 /// Callbacks on one device exclude each other, and run on the thread of whoever caused them, under no lock of the store but the device's.
 /// They may register and unregister devices and drivers, bind and unbind them: children of the device are registered with
-/// [`NewDevice::register_in`](crate::NewDevice::register_in), everything else is done as from anywhere. What would wait for the callback
-/// itself goes on as it returns, and gives [`Removal::Begun`].
+/// [`NewDevice::register_in`](crate::NewDevice::register_in), everything else is done as from anywhere. A removal that would wait for
+/// the callback itself is done as that returns, and gives [`Removal::Begun`]; [`Store::unregister`], which hands the payload back, gives
+/// [`Error::Inside`].
 ///
 /// A callback that panics has failed with `EIO`.
 ///
