@@ -75,7 +75,9 @@ impl Store {
         match self.ask_driver(&held, object, driver)? {
             Answer::Bound => Ok(()),
             Answer::Refused(errno) => Err(errno.into()),
-            Answer::NoMatch => Err(Error::NoMatch),
+            Answer::NoMatch if self.is_serving(driver) => Err(Error::NoMatch),
+            // It is being unregistered.
+            Answer::NoMatch => Err(Errno::ENODEV.into()),
         }
     }
 
@@ -311,7 +313,7 @@ impl Store {
         let may_match = |body: &Body| match &body.part {
             None => Err(Error::WrongType),
             Some(part) if part.binding().is_some() => Err(Error::Bound),
-            Some(part) => Ok(self.is_serving(driver, part) && self.matches(&code, body)),
+            Some(part) => Ok(self.may_serve(driver, part) && self.matches(&code, body)),
         };
         if !may_match(&*self.inner.nodes.enter(object)?)? {
             return Ok(Answer::NoMatch);
@@ -360,10 +362,16 @@ impl Store {
     }
 
     /// Whether a driver is one of the device's bus and takes further devices.
-    fn is_serving(&self, driver: DriverHandle, part: &Part) -> bool {
+    fn may_serve(&self, driver: DriverHandle, part: &Part) -> bool {
         let pin = self.inner.domain.pin();
         let bus = part.bus.as_ref().map(|on| on.bus);
-        self.inner.drivers.get(&pin, driver).is_ok_and(|meta| Some(meta.bus) == bus && meta.stage() == Stage::Serving)
+        self.inner.drivers.get(&pin, driver).is_ok_and(|meta| Some(meta.bus) == bus) && self.is_serving(driver)
+    }
+
+    /// Whether a driver takes further devices.
+    fn is_serving(&self, driver: DriverHandle) -> bool {
+        let pin = self.inner.domain.pin();
+        self.inner.drivers.get(&pin, driver).is_ok_and(|meta| meta.stage() == Stage::Serving)
     }
 
     /// Binds a device to a driver that has taken it; gives the data back where the driver takes no further device.

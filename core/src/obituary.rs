@@ -352,3 +352,21 @@ impl Store {
         self.inner.obituaries.keep(objects);
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+mod tests {
+    use super::*;
+
+    /// What was remembered for a removal that did not begin is told to nobody, neither before nor after the one that did.
+    #[test]
+    fn a_removal_that_did_not_begin_is_not_told() {
+        let store = Store::new().unwrap();
+        let object = store.create(store.root(), "early").unwrap();
+        store.inner.remember(&store.inner.domain.pin(), iter::once(object));
+        assert_eq!(store.obituary(object), None);
+        store.rename(object, "late").unwrap();
+        store.unregister_subtree(object).unwrap();
+        assert_eq!(store.obituary(object).unwrap().path, "/late");
+    }
+}

@@ -254,13 +254,13 @@ impl Store {
         let (mut ours, mut others) = (Vec::new(), Vec::new());
         let (mut found, mut next) = (vec![top], 0);
         while let Some(&object) = found.get(next) {
-            // As above.
-            match self.inner.nodes.contains(object).then(|| self.inner.claim(&pin, object)) {
-                Some(Ok(claim)) => {
+            match self.inner.claim(&pin, object) {
+                Ok(claim) => {
                     claim.add_children(&mut found);
                     ours.push((object, claim));
                 }
-                _ => {
+                Err(_) => {
+                    // Read only where it is there, so that one that has gone is one `ENODEV`.
                     let node = self.inner.nodes.is_leaving(object).then(|| self.inner.nodes.get_leaving(&pin, object));
                     node.into_iter().flatten().for_each(|node| node.add_children(&mut found));
                     others.push(object);

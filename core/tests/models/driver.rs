@@ -149,9 +149,16 @@ impl Rig {
 
     /// Adds a device 1 on the bus.
     pub(crate) fn add(&self, name: &str) -> (DeviceHandle, Arc<Witness>) {
+        let (device, witness) = self.try_add(self.store.root(), name);
+        (device.unwrap(), witness)
+    }
+
+    pub(crate) fn try_add(&self, parent: impl AsKobject, name: &str) -> (enodev::Result<DeviceHandle>, Arc<Witness>) {
         let witness = Arc::<Witness>::default();
-        let device = self.store.new_device(self.store.root(), name, self.disk, Disk(Arc::clone(&witness)));
-        (device.on(self.bus, 1).register().unwrap(), witness)
+        let device = self.store.new_device(parent, name, self.disk, Disk(Arc::clone(&witness)));
+        let added = device.on(self.bus, 1).register();
+        assert!(added.is_ok() || witness.is_gone(), "a payload that was refused is still there");
+        (added, witness)
     }
 
     /// The driver of a device; none where the device has left.

@@ -62,6 +62,37 @@ fn a_path_never_was_but_at_one_moment() {
     });
 }
 
+/// S2-9: the parent of an object that is moved on and on: nobody is told of an earlier one again, and the way up from a directory leads to what
+/// it was in as it was found there.
+#[test]
+fn no_parent_comes_back() {
+    check(|| {
+        let rig = Rig::new();
+        let store = &rig.store;
+        let [a, b, c] = ["a", "b", "c"].map(|name| rig.plug(store.root(), name).0.kobject());
+        let (card, _) = rig.plug(a, "card");
+        let reader = rig.spawn(move |rig| {
+            let mut last = 0;
+            for _ in 0..3 {
+                let parent = rig.store.parent(card).unwrap();
+                let now = [a, b, c].iter().position(|dir| *dir == parent).unwrap();
+                assert!(now >= last, "back again");
+                last = now;
+            }
+        });
+        let climber = rig.spawn(move |rig| {
+            for (path, dir) in [("/a/card/..", a), ("/b/card/..", b)] {
+                let up = rig.store.lookup(path);
+                assert!([Ok(dir), Err(Error::NotFound)].contains(&up), "{path} leads elsewhere");
+            }
+        });
+        store.move_to(card, b, "card").unwrap();
+        store.move_to(card, c, "card").unwrap();
+        [reader, climber].into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(rig.assert_whole(), 4);
+    });
+}
+
 /// Two threads move two directories, each into the other: one does, and no circle comes of it.
 #[test]
 fn of_two_moves_into_each_other_one_is_refused() {

@@ -31,7 +31,7 @@ fn a_driver_that_is_unregistered_while_it_is_asked_is_bound_to_nothing() {
     });
 }
 
-/// S1-8, E-38: two unregister one driver while it is asked: when either returns it has gone, and one of them did it.
+/// E-6: two unregister one driver while it is asked: when either returns it has gone, and one of them did it.
 #[test]
 fn of_two_who_unregister_a_driver_one_did_it() {
     check(|| {
@@ -65,7 +65,7 @@ fn of_two_who_unregister_a_driver_one_did_it() {
     });
 }
 
-/// S1-8, F32: a device is unregistered while it is probed by a new driver: the driver has let go of it, or has not been bound to it.
+/// S1-8: the other race: a device is unregistered while it is probed by a new driver: the driver has let go of it, or has not been bound to it.
 #[test]
 fn a_device_that_leaves_while_it_is_probed_is_bound_to_nothing() {
     check(|| {
@@ -174,7 +174,7 @@ fn of_two_who_bind_a_device_one_does() {
     });
 }
 
-/// A driver's probe unregisters the driver, while another device is probed by it: it is bound to neither, and goes with the last callback.
+/// S0-15: a driver's probe unregisters the driver, while another device is probed by it: it is bound to neither, and goes with the last callback.
 #[test]
 fn a_driver_that_unregisters_itself_goes_with_its_last_callback() {
     check(|| {

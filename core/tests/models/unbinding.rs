@@ -35,7 +35,7 @@ fn who_reads_a_driver_s_name_reads_that_of_one_that_has_taken_the_device() {
     });
 }
 
-/// F35: a device is unbound while it is unregistered: the driver lets go of it once, and when either returns it has.
+/// S0-4: a device is unbound while it is unregistered: the driver lets go of it once, and when either returns it has.
 #[test]
 fn who_is_unbound_and_unregistered_is_let_go_of_once() {
     check(|| {
@@ -61,7 +61,7 @@ fn who_is_unbound_and_unregistered_is_let_go_of_once() {
     });
 }
 
-/// F38: two threads unbind a device, and its driver is unregistered: it is let go of once, and when any of them returns it has been.
+/// E-6, F38: two threads unbind a device, and its driver is unregistered: it is let go of once, and when any of them returns it has been.
 #[test]
 fn who_is_unbound_by_several_is_let_go_of_once() {
     check(|| {
@@ -111,7 +111,7 @@ fn nobody_is_in_data_that_has_been_let_go_of() {
     });
 }
 
-/// E-7: who is inside the data unbinds the device: it is done as that is left, once, whatever others do meanwhile.
+/// S0-15: who is inside the data unbinds the device: it is done as that is left, once, whatever others do meanwhile.
 #[test]
 fn who_unbinds_what_it_is_in_does_so_as_it_leaves() {
     check(|| {
@@ -134,7 +134,7 @@ fn who_unbinds_what_it_is_in_does_so_as_it_leaves() {
     });
 }
 
-/// As above, against who unregisters the driver.
+/// S0-15: as above, against who unregisters the driver.
 #[test]
 fn who_unbinds_what_it_is_in_meets_the_end_of_the_driver() {
     check(|| {
@@ -180,7 +180,7 @@ fn a_device_and_its_driver_go_at_once() {
     });
 }
 
-/// E-36: an observer is told of the phases of a device in order, whoever causes them.
+/// F29: an observer is told of the phases of a device in order, whoever causes them.
 #[test]
 fn phases_come_in_order() {
     check(|| {

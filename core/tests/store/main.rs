@@ -45,6 +45,7 @@ mod subtree;
 mod taken;
 mod tickets;
 mod told;
+mod transaction;
 mod types;
 mod unplug;
 mod values;

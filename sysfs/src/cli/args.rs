@@ -52,9 +52,9 @@ pub(crate) struct StormArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "The model storm")]
 pub(crate) struct ModelArgs {
-    /// Do everything that a store can do, at once, to an invented tree of 10,000 devices and 50
-    /// drivers: add and remove, bind and unbind, rename and move, read and write, iterate, look up,
-    /// resolve addresses. At every pause an auditor compares the store with a book kept beside it
+    /// Do everything that a store can do, at once, to an invented tree of devices and drivers: add and
+    /// remove, bind and unbind, rename and move, read and write, iterate, look up, resolve addresses. At
+    /// every pause an auditor compares the store with a book kept beside it
     #[arg(long, conflicts_with_all = ["source", "readers"])]
     pub(crate) model: bool,
     /// Threads of the model storm [default: as many as there are processors, and at least 2]
@@ -74,6 +74,13 @@ pub(crate) struct ModelArgs {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub(crate) operations: Option<u64>,
+    /// Devices of the model, those that drivers register not counted [default: 10000]. Where there are
+    /// few, threads meet at them more often
+    #[arg(long, value_name = "N", requires = "model", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) devices: Option<u32>,
+    /// Drivers of the model [default: 50]
+    #[arg(long, value_name = "N", requires = "model", value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub(crate) drivers: Option<u16>,
     /// Have the book tell a lie, which the auditor must find
     #[arg(long, requires = "model", hide = true)]
     pub(crate) lie: bool,

@@ -31,21 +31,40 @@ pub(crate) fn run(args: &StormArgs, out: &mut dyn Write) -> Result<(), Failure> 
         return Ok(());
     }
     report.told.iter().for_each(|told| note(told));
-    let lie = if options.lie { " --lie" } else { "" };
-    let (seed, threads, operations) = (options.seed, options.threads, report.tally.sum());
-    note(&format!("to replay: enodev storm --model --seed {seed} --threads {threads} --operations {operations}{lie}"));
+    note(&format!("to replay: {}", replay(&report, options)));
     Err(Failure::Command("the store has broken its promises"))
+}
+
+/// The command that does the same again.
+fn replay(report: &Report, options: Options) -> String {
+    let Options { seed, threads, devices, drivers, lie, .. } = options;
+    let usual = Options::default();
+    let mut command =
+        format!("enodev storm --model --seed {seed} --threads {threads} --operations {}", report.tally.sum());
+    if devices != usual.devices {
+        command += &format!(" --devices {devices}");
+    }
+    if drivers != usual.drivers {
+        command += &format!(" --drivers {drivers}");
+    }
+    if lie {
+        command += " --lie";
+    }
+    command
 }
 
 fn options(args: &StormArgs) -> Options {
     let model = &args.model;
+    let usual = Options::default();
     let threads = || thread::available_parallelism().map_or(2, |count| count.get().max(2));
     Options {
         threads: model.threads.map_or_else(threads, usize::from),
         seed: model.seed.unwrap_or_else(chance),
         bound: model.operations.map_or(Bound::Time(args.seconds), Bound::Operations),
+        devices: model.devices.map_or(usual.devices, |devices| devices as usize),
+        drivers: model.drivers.map_or(usual.drivers, usize::from),
         lie: model.lie,
-        ..Options::default()
+        ..usual
     }
 }
 
@@ -67,6 +86,7 @@ fn json(report: &Report, options: Options) -> serde_json::Value {
         "violations": report.violations,
         "found": report.told,
         "audits": report.audits,
+        "devices_least": report.devices_least,
         "given_up": report.given_up,
         "digest": format!("{:016x}", report.digest),
         "kinds": kinds,
@@ -87,6 +107,7 @@ fn table(report: &Report, options: Options, out: &mut dyn Write) -> io::Result<(
     report.tally.each().try_for_each(|(name, count)| row(&format!("  {}", name.replace('_', " ")), count))?;
     row("removals that gave way, and were finished", report.given_up)?;
     row("audits", report.audits)?;
+    row("  the least devices there were", report.devices_least as u64)?;
     row("violations", report.violations)?;
     writeln!(out, "digest of choices and answers{:>29}", format!("{:016x}", report.digest))
 }

@@ -14,8 +14,8 @@ use super::tree_audit;
 /// Devices that are there, by their handles.
 pub(super) type Found = BTreeMap<DeviceHandle, Arc<Record>>;
 
-/// Goes through the store.
-pub(super) fn audit(field: &Field) {
+/// Goes through the store. Says how many devices there are.
+pub(super) fn audit(field: &Field) -> usize {
     let Field { store, scene } = field;
     let auditor = Auditor { store, scene, book: &scene.book };
     auditor.settle();
@@ -25,6 +25,7 @@ pub(super) fn audit(field: &Field) {
     auditor.members(&found);
     auditor.ranges(&found);
     auditor.counts(&found);
+    found.len()
 }
 
 pub(super) struct Auditor<'a> {
@@ -203,3 +204,6 @@ impl Auditor<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

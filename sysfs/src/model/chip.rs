@@ -1,6 +1,7 @@
 //! The devices: what is known of each incarnation, its payload, and the buses.
 
 use std::sync::Arc;
+use std::thread;
 
 use enodev::{Bus, BusType, DeviceHandle, DeviceType, Errno, Error, Exclusive, Lending, Page, Scope, Shared, Store};
 
@@ -34,8 +35,12 @@ pub(super) struct Record {
     pub(super) renamed: Flag,
     /// It has, or may have, another parent than at first.
     pub(super) moved: Flag,
-    /// Its addresses are mapped.
+    /// Its addresses have been mapped.
     pub(super) mapped: Flag,
+    /// And may have been taken away again.
+    pub(super) remapped: Flag,
+    /// How often one of its attributes was entered.
+    looks: Count,
     /// What was written to it last.
     written: Count,
 }
@@ -57,6 +62,8 @@ impl Record {
             renamed: Flag::default(),
             moved: Flag::default(),
             mapped: Flag::default(),
+            remapped: Flag::default(),
+            looks: Count::default(),
             written: Count::default(),
         })
     }
@@ -89,6 +96,13 @@ impl Chip {
         Self { record: Arc::clone(record), book: Arc::clone(book) }
     }
 
+    /// Stays inside for longer, now and then.
+    fn linger(&self) {
+        if self.record.looks.add(1) % 16 == 0 {
+            thread::yield_now();
+        }
+    }
+
     /// Who is inside finds the payload whole.
     pub(super) fn check(&self, when: &str) {
         self.book.claim(!self.record.dropped.is_up(), || format!("device {} was dropped {when}", self.record.serial));
@@ -97,6 +111,7 @@ impl Chip {
     fn show_id(&self, page: &mut Page) -> Result<(), Errno> {
         self.check("before a show");
         page.int(self.record.serial)?;
+        self.linger();
         self.check("during a show");
         Ok(())
     }
@@ -110,6 +125,7 @@ impl Chip {
     fn store_value(&self, data: &[u8]) -> Result<(), Errno> {
         self.check("before a store");
         let number = std::str::from_utf8(data).ok().and_then(|text| text.trim_end().parse().ok());
+        self.linger();
         self.record.written.set(number.ok_or(Errno::EINVAL)?);
         self.check("during a store");
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread;
 
 use enodev::{Bus, DriverHandle, Errno, Error, Exclusive, Removal, Result, Shared, Store};
 
@@ -192,6 +193,9 @@ pub(super) fn data(store: &Store, scene: &Scene, place: usize, bits: u64) -> Res
         claim(record.driver.get() == driver.serial, "is of another binding");
     };
     check();
+    if bits >> 8 & 63 == 0 {
+        thread::yield_now();
+    }
     if bits % 32 == 0 {
         if let Some(driver) = store.driver_of(tenant.handle)? {
             match store.unbind(tenant.handle, driver) {

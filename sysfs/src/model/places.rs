@@ -138,7 +138,8 @@ pub(super) fn unplug(store: &Store, scene: &Scene, place: usize, how: How, from:
             is_dropped(scene, record, "has been removed");
             for Tenant { record: other, .. } in below {
                 let was_below = other.parent.as_ref().is_some_and(|parent| Arc::ptr_eq(parent, record));
-                if was_below && !other.moved.is_up() {
+                // Who has a payload handed back drops it in his own time.
+                if was_below && !other.moved.is_up() && !other.handed_back.is_up() {
                     is_dropped(scene, &other, "has been removed with its hub");
                 }
             }
@@ -256,7 +257,7 @@ fn name(scene: &Scene, place: usize, bits: u64) -> String {
 pub(super) fn remap(store: &Store, scene: &Scene, place: usize, bits: u64) -> Result {
     let Some(Tenant { handle, record }) = scene.tenant(place) else { return Ok(()) };
     let at = &scene.places[place];
-    record.mapped.lower();
+    record.remapped.raise();
     let range = |offset| at.base + offset..at.base + ADDRESSES;
     let answer = match bits % 3 {
         0 => store.unmap(handle, at.space, at.base),

@@ -62,6 +62,8 @@ pub enum Bound {
 pub struct Report {
     /// How often each sort of operation was done.
     pub tally: Tally,
+    /// The least devices that there were at a pause, those that drivers register counted.
+    pub devices_least: usize,
     /// How often the auditor has gone through the store.
     pub audits: u64,
     /// How many violations there were.
@@ -101,7 +103,7 @@ pub fn run(options: Options, mut progress: impl FnMut(f64)) -> Result<Report> {
         })
         .collect();
     let watch = Watch { options, book: &book, states: &states, pause: &pause, begin };
-    let mut report = Report::default();
+    let mut report = Report { devices_least: usize::MAX, ..Report::default() };
     loop {
         let Some(done) = watch.wait(&mut progress) else {
             watch.sum(&[], &mut report);
@@ -110,7 +112,7 @@ pub fn run(options: Options, mut progress: impl FnMut(f64)) -> Result<Report> {
         if options.lie && report.audits == 0 {
             book.payloads.made.add(1);
         }
-        audit(&field);
+        report.devices_least = report.devices_least.min(audit(&field));
         report.audits += 1;
         watch.sum(&done, &mut report);
         let is_over = book.stop.is_up() || watch.is_over(report.tally.sum());
