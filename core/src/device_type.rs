@@ -89,12 +89,12 @@ impl<T: Send + Sync + 'static> private::Sealed for Shared<T> {
     type Value = T;
 
     fn form(views: Views) -> Form {
-        Form::Shared(Arc::new(views.into_shape::<T>()))
+        Form::Shared(views.into_shapes::<T>())
     }
 
     fn wrap(value: T, form: &Form) -> Option<Payload> {
-        let Form::Shared(shape) = form else { return None };
-        Erased::new(shape, value).ok().map(Payload::Shared)
+        let Form::Shared(shapes) = form else { return None };
+        Erased::new(shapes.own(), value).ok().map(Payload::Shared)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use enodev_handles::{Erased, Exclusive, Shape};
 
@@ -65,8 +65,33 @@ impl PayloadRef<'_> {
 /// What the payloads of one type have in common. It belongs to the driver, as they do.
 #[derive(Debug, Clone)]
 pub enum Form {
-    Shared(Arc<Shape<Views>>),
+    Shared(Shapes),
     Exclusive(Arc<Views>),
+}
+
+/// The shape of one type's payloads, several times: each payload counts itself in one, and threads that make and drop payloads at
+/// once should not meet there.
+#[derive(Debug, Clone)]
+pub struct Shapes(Arc<[Arc<Shape<Views>>; SHAPES]>);
+
+/// So many there are.
+const SHAPES: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
+
+impl Shapes {
+    /// The one for payloads that the calling thread makes.
+    pub(crate) fn own(&self) -> &Arc<Shape<Views>> {
+        &self.0[turn() % SHAPES]
+    }
+}
+
+/// Threads have numbers, in turn.
+fn turn() -> usize {
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        // Relaxed: a number alone; nothing comes with it.
+        static TURN: usize = TURNS.fetch_add(1, Ordering::Relaxed);
+    }
+    TURN.try_with(|turn| *turn).unwrap_or(0)
 }
 
 /// The types as which a payload is published beside its own: the traits that its type names.
@@ -108,13 +133,16 @@ impl Views {
         Self { ty, views }
     }
 
-    /// The shape of shared payloads that are `T`s. It has the views.
-    pub(crate) fn into_shape<T: Send + Sync + 'static>(mut self) -> Shape<Self> {
-        let views = mem::take(&mut self.views);
-        views.into_iter().fold(Shape::of::<T>(self), |shape, view| match view {
-            View::Shared(view) => shape.view(view),
-            View::Exclusive(..) => shape,
-        })
+    /// The shapes of shared payloads that are `T`s. They have the views.
+    pub(crate) fn into_shapes<T: Send + Sync + 'static>(self) -> Shapes {
+        let shape = |_| {
+            let shape = Shape::of::<T>(Self { ty: self.ty, views: Vec::new() });
+            Arc::new(self.views.iter().fold(shape, |shape, view| match view {
+                View::Shared(view) => shape.view(*view),
+                View::Exclusive(..) => shape,
+            }))
+        };
+        Shapes(Arc::new(std::array::from_fn(shape)))
     }
 
     /// The view of exclusive payloads as a `U`.

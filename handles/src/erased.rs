@@ -21,8 +21,12 @@ const fn is_inline<T>() -> bool {
 
 /// For the payloads of a store whose types differ: what those of one type have in common, that is, which type, and what their
 /// owner wants to know beside it. See [`Erased`].
+///
+/// It begins a cache line: the counts of an `Arc` of it, which change as values come and go, lie in another than what is read as one is
+/// entered.
 // INVARIANTS: `is_inline`, `drop` and `name` are those of the type that `ty` is the number of, which is `Send`, `Sync` and has a size;
 // the views are of that type.
+#[repr(align(64))]
 pub struct Shape<E> {
     ty: TypeId,
     /// Whether values lie in [`Erased`] itself.
