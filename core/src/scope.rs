@@ -163,6 +163,11 @@ impl<'a> Held<'a> {
         Self { store, device, turn }
     }
 
+    /// The device.
+    pub fn device(&self) -> DeviceHandle {
+        device(self.device)
+    }
+
     pub(crate) fn turn(&self) -> &Turn {
         &self.turn
     }
@@ -179,7 +184,36 @@ impl fmt::Debug for Held<'_> {
 }
 
 /// Proof that the calling thread holds the lock of a device: it is in a callback of it ([`Scope`]), or has taken it ([`Held`]).
-pub trait Holds: private::Sealed {}
+pub trait Holds: private::Sealed {
+    /// Unregisters a child of the device: as [`Store::unregister`], by who has the parent's lock. That one may be called too, as a removal
+    /// waits for no device's lock: a plug that is pulled is not negotiated about. This one says whose child is meant.
+    ///
+    /// ```compile_fail
+    /// # use enodev::{DeviceHandle, Result};
+    /// use enodev::Holds;
+    ///
+    /// fn without_the_lock(parent: DeviceHandle, child: DeviceHandle) -> Result<u32> {
+    ///     parent.unregister_child(child) // no proof that the lock is held
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::unregister`]; [`Error::NotHeld`]: it is another device's child.
+    ///
+    /// # Panics
+    ///
+    /// As [`Store::unregister`].
+    ///
+    /// # Linux
+    ///
+    /// `__device_del`, as it was proposed: the caller owns the parent's mutex.
+    #[track_caller]
+    fn unregister_child<T: 'static>(&self, child: DeviceHandle) -> Result<T> {
+        let (store, parent) = self.held();
+        if store.parent(child)? == parent { store.unregister(child) } else { Err(Error::NotHeld) }
+    }
+}
 
 impl<O: Lending> Holds for Scope<'_, O> {}
 impl Holds for Held<'_> {}
@@ -188,19 +222,25 @@ pub(crate) mod private {
     use super::{Held, KobjectHandle, Lending, Scope, Store};
 
     pub trait Sealed {
+        /// The device whose lock it is, and its store.
+        fn held(&self) -> (&Store, KobjectHandle);
+
         /// Whether the lock is that of this object of this store.
-        fn is_of(&self, store: &Store, object: KobjectHandle) -> bool;
+        fn is_of(&self, store: &Store, object: KobjectHandle) -> bool {
+            let (held, device) = self.held();
+            store.is_same(held) && device == object
+        }
     }
 
     impl<O: Lending> Sealed for Scope<'_, O> {
-        fn is_of(&self, store: &Store, object: KobjectHandle) -> bool {
-            store.is_same(self.call.store) && self.call.device == object
+        fn held(&self) -> (&Store, KobjectHandle) {
+            (self.call.store, self.call.device)
         }
     }
 
     impl Sealed for Held<'_> {
-        fn is_of(&self, store: &Store, object: KobjectHandle) -> bool {
-            store.is_same(self.store) && self.device == object
+        fn held(&self) -> (&Store, KobjectHandle) {
+            (self.store, self.device)
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 
-use enodev::{Errno, Error, Removal};
+use enodev::{Errno, Error, Holds, Removal};
 
 use crate::chips::{Bench, Chip, Logger, Numbers};
 
@@ -237,4 +237,18 @@ fn sleep_begins_with_children() {
     let expected =
         ["all suspend 2", "all suspend 1", "all resume 1", "all resume 2", "all shutdown 2", "all shutdown 1"];
     assert_eq!(bench.log(), expected);
+}
+
+/// S1-11: who has the parent's lock unregisters its children, and nobody else's.
+#[test]
+fn who_has_the_lock_of_a_parent_unregisters_its_children() {
+    let bench = Bench::new();
+    let (parent, other) = (bench.plug(1), bench.plug(2));
+    let held = bench.store.lock(parent).unwrap();
+    let child = bench.store.new_device(parent, "child", bench.chip, Chip(3)).register_in(&held).unwrap();
+    assert_eq!(held.unregister_child::<Chip>(other).unwrap_err(), Error::NotHeld);
+    assert_eq!(held.unregister_child::<u8>(child), Err(Error::WrongType));
+    assert_eq!((held.device(), held.unregister_child::<Chip>(child).unwrap().0), (parent, 3));
+    assert_eq!(held.unregister_child::<Chip>(child).unwrap_err(), Errno::ENODEV.into());
+    assert!(bench.store.contains(other));
 }
