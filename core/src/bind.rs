@@ -143,8 +143,9 @@ impl Store {
             Err(Error::Errno(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let quiet = leaving.drain().map_err(|(_, error)| error)?;
-        let held = self.hold_with(object, part.lock());
+        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+        // Who has the lock may wait for this unbinding to be over.
+        let held = quiet.attend(|_| self.hold_with(object, part.lock()));
         // Where the caller has the lock, or who has it waits for the caller, it is done without: nothing else runs on the device, whose
         // binding is quiet, and a new one comes only when this has gone.
         let turn = held.map_or_else(|_| Turn::without_lock(), Held::into_turn);
@@ -190,8 +191,8 @@ impl Store {
             let meta = self.inner.bindings.get_leaving(&pin, binding).ok()?;
             (meta.driver, meta.seat)
         };
-        self.tell(Phase::Unbinding, call.device, part, Some(driver), None);
         quiet.attend(|quiet| {
+            self.tell(Phase::Unbinding, call.device, part, Some(driver), None);
             let data = quiet.take().map(|(_, body)| body.data);
             if contain(|| data.map(|data| code.code.remove(call, payload, data))).is_none() {
                 self.note_panic();

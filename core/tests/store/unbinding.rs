@@ -1,0 +1,88 @@
+//! Unbinding and asking drivers in the worst moments: by who holds a lock, in a callback, while another is at it.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use enodev::{Error, Phase, Removal};
+
+use crate::chips::{Bench};
+use crate::common::{Gate, linger, until};
+
+/// D-1: who holds the lock of a device unbinds it while another thread, which waits for that lock, is at it: one of the two is told, inside
+/// the library, and both go on.
+#[test]
+fn who_holds_the_lock_does_not_wait_for_the_unbinder_that_waits_for_the_lock() {
+    let bench = Bench::new();
+    let driver = bench.driver(bench.logger("all"), &[1]);
+    let device = bench.plug(1);
+    thread::scope(|scope| {
+        let held = bench.store.lock(device).unwrap();
+        let first = scope.spawn(|| bench.store.unbind(device, driver));
+        until(|| bench.store.data::<String>(device).is_err());
+        linger();
+        let second = bench.store.unbind(device, driver);
+        assert!(matches!(second, Err(Error::Leaving | Error::NotBound)), "{second:?}");
+        drop(held);
+        assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
+    });
+    assert_eq!(bench.log(), ["all probe 1", "all remove 1"]);
+}
+
+/// D-1, E-7: a callback unbinds its own device, and another thread does so too: as the callback returns its thread has the device's lock, which
+/// the other wants. Both go on, and the device is let go of once.
+#[test]
+fn a_callback_that_unbinds_its_own_device_meets_another_who_does() {
+    let (bench, gate, own) = (Bench::new(), Arc::<Gate>::default(), Arc::new(OnceLock::new()));
+    let (stop, inner) = (Arc::clone(&gate), Arc::clone(&own));
+    let tired = bench.logger("tired").suspending(move |device| {
+        let begun = device.store().unbind(device.device(), *inner.get().unwrap());
+        assert_eq!(begun, Ok(Removal::Begun(1)));
+        stop.pass();
+        Ok(())
+    });
+    let driver = bench.driver(tired, &[1]);
+    own.set(driver).unwrap();
+    let device = bench.plug(1);
+    thread::scope(|scope| {
+        let shut = gate.shut();
+        let sleeper = scope.spawn(|| bench.store.suspend(device));
+        gate.wait_for(1);
+        let second = scope.spawn(|| bench.store.unbind(device, driver));
+        until(|| bench.store.stats().drains_now == 1);
+        drop(shut);
+        assert_eq!(sleeper.join().unwrap(), Ok(()));
+        let second = second.join().unwrap();
+        assert!(matches!(second, Ok(Removal::Done(1)) | Err(Error::NotBound)), "{second:?}");
+    });
+    assert_eq!(bench.log(), ["tired probe 1", "tired suspend 1", "tired remove 1"]);
+    assert_eq!(bench.store.driver_of(device), Ok(None));
+}
+
+/// D-1: an observer who is told of an unbinding waits for a lock whose holder waits for that unbinding: one of them is told.
+#[test]
+fn an_observer_of_an_unbinding_does_not_wait_for_who_waits_for_that() {
+    let bench = Bench::new();
+    let driver = bench.driver(bench.logger("all"), &[1]);
+    let (device, other) = (bench.plug(1), bench.plug(2));
+    let told = Arc::new(AtomicBool::new(false));
+    let note = Arc::clone(&told);
+    let observe = move |notice: &enodev::Notice<'_>| {
+        if notice.phase() == Phase::Unbinding {
+            note.store(true, SeqCst);
+            let _ = notice.store().lock(other);
+        }
+    };
+    bench.store.observe(observe).unwrap();
+    thread::scope(|scope| {
+        let held = bench.store.lock(other).unwrap();
+        let first = scope.spawn(|| bench.store.unbind(device, driver));
+        until(|| told.load(SeqCst));
+        linger();
+        let second = bench.store.unbind(device, driver);
+        assert!(matches!(second, Err(Error::Leaving | Error::NotBound)), "{second:?}");
+        drop(held);
+        assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
+    });
+}
+
