@@ -167,10 +167,7 @@ impl Store {
         let mut leaving = self.inner.bindings.leave();
         match leaving.mark(binding).map_err(Error::from) {
             Ok(()) => Ok(leaving),
-            Err(Error::Leaving) => {
-                let given_up = self.inner.bindings.given_up();
-                given_up.into_iter().find(|one| one.handles().any(|one| one == binding)).ok_or(Error::Leaving)
-            }
+            Err(Error::Leaving) => self.inner.bindings.take_up(binding).ok_or(Error::Leaving),
             Err(error) => Err(error),
         }
     }

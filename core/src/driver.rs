@@ -346,8 +346,7 @@ impl Store {
 
     /// Waits for another thread's removal of a driver.
     fn join_driver(&self, driver: DriverHandle, count: usize) -> Result<Removal> {
-        let given_up = self.inner.drivers.given_up();
-        if let Some(leaving) = given_up.into_iter().find(|leaving| leaving.handles().any(|one| one == driver)) {
+        if let Some(leaving) = self.inner.drivers.take_up(driver) {
             leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
             return Ok(Removal::Done(count));
         }

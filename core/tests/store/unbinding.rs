@@ -86,3 +86,35 @@ fn an_observer_of_an_unbinding_does_not_wait_for_who_waits_for_that() {
     });
 }
 
+/// E-7: two threads unbind devices that they are inside of, and unregister them, while many others are to be unbound as their threads leave
+/// them: each device is let go of, whichever removals of bindings the other takes up meanwhile.
+#[test]
+fn who_takes_up_an_unbinding_leaves_those_of_others_alone() {
+    let bench = Bench::new();
+    let driver = bench.driver(bench.logger("all"), &(1..=200).collect::<Vec<_>>());
+    let put_off: Vec<_> = (3..=200).map(|id| bench.plug(id)).collect();
+    let data: Vec<_> = put_off.iter().map(|device| bench.store.data::<String>(*device).unwrap()).collect();
+    put_off.iter().for_each(|device| assert_eq!(bench.store.unbind(*device, driver), Ok(Removal::Begun(1))));
+    bench.log();
+    thread::scope(|scope| {
+        for id in [1, 2] {
+            let bench = &bench;
+            scope.spawn(move || {
+                for _ in 0..2_000 {
+                    let device = bench.plug(id);
+                    let data = bench.store.data::<String>(device).unwrap();
+                    assert_eq!(bench.store.unbind(device, driver), Ok(Removal::Begun(1)));
+                    assert_eq!(bench.store.unregister_subtree(device), Ok(Removal::Begun(1)));
+                    drop(data);
+                }
+            });
+        }
+    });
+    let log = bench.log();
+    let count = |what: &str| log.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((count("probe"), count("remove")), (4_000, 4_000));
+    drop(data);
+    assert_eq!(bench.log().len(), put_off.len());
+    assert_eq!(bench.store.unregister_driver(driver), Ok(Removal::Done(0)));
+}
+
