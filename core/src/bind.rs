@@ -100,7 +100,8 @@ impl Store {
     /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Inside`]: the caller has an exclusive
     /// payload, in an attribute or with a guard, which `remove` needs; nothing has changed. [`Error::Deadlock`]: those inside wait for
     /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, or to unregister the device or the driver,
-    /// goes on with it.
+    /// goes on with it. [`Error::Inside`]: the driver's callbacks need the device's exclusive payload, which the caller has
+    /// ([`enter_mut`](Self::enter_mut), an attribute's callback); nothing has changed.
     ///
     /// # Linux
     ///
@@ -126,6 +127,7 @@ impl Store {
         // Who unbinds is inside the device, which so stays until that is done; or removes it.
         let (mut guarded, body) = match (locked.transpose(), self.inner.nodes.enter(object)) {
             (Ok(guarded), Ok(body)) => (guarded, body),
+            (Err(Error::Inside), Ok(_)) if self.is_letting_go(binding) => return Err(Error::Leaving),
             (Err(error), Ok(_)) => return Err(error),
             (locked, Err(_)) => {
                 // Who waits for another thread's removal is inside nothing.
@@ -160,6 +162,11 @@ impl Store {
         drop(body);
         self.drop_orphan(orphan);
         Ok(Some(Removal::Done(1)))
+    }
+
+    /// Whether somebody is at the removal of a binding.
+    fn is_letting_go(&self, binding: BindingHandle) -> bool {
+        !self.inner.bindings.contains(binding) && matches!(self.leave_binding(binding), Err(Error::Leaving))
     }
 
     /// Marks a binding, or takes up its removal where that was given up.

@@ -269,7 +269,8 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`: it has left. Where another thread is at it, this returns when that one is done. [`Error::Deadlock`]: those inside wait
-    /// for the caller; [`Error::Inside`]: the caller has an exclusive payload that `remove` needs; [`Error::Barrier`]. The driver serves no further device then, and to call this again goes on.
+    /// for the caller; [`Error::Inside`]: the caller has an exclusive payload that `remove` needs; [`Error::Barrier`]. The driver serves no
+    /// further device then, and to call this again goes on.
     ///
     /// # Panics
     ///

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use enodev::{Error, Phase, Removal};
+use enodev::{DeviceType, Driver, Errno, Error, Exclusive, Phase, Removal, Scope};
 
-use crate::chips::{Bench};
-use crate::common::{Gate, linger, until};
+use crate::chips::{Bench, Chip, Numbers};
+use crate::common::{GONE, Gate, linger, until};
 
 /// D-1: who holds the lock of a device unbinds it while another thread, which waits for that lock, is at it: one of the two is told, inside
 /// the library, and both go on.
@@ -84,6 +84,43 @@ fn an_observer_of_an_unbinding_does_not_wait_for_who_waits_for_that() {
         drop(held);
         assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
     });
+}
+
+/// A driver of exclusive payloads, which unregisters itself as it lets go of a device.
+struct Sole {
+    own: Arc<OnceLock<enodev::DriverHandle>>,
+    told: Arc<OnceLock<enodev::Result<Removal>>>,
+    /// Says how many there are.
+    count: Arc<()>,
+}
+
+impl Driver for Sole {
+    type Bus = Numbers;
+    type Device = Exclusive<Chip>;
+    type Data = Arc<()>;
+
+    fn probe(&self, _: &mut Scope<'_, Self::Device>) -> Result<Arc<()>, Errno> {
+        Ok(Arc::clone(&self.count))
+    }
+
+    fn remove(&self, device: &mut Scope<'_, Self::Device>, _: Arc<()>) {
+        self.told.set(device.store().unregister_driver(*self.own.get().unwrap())).unwrap();
+    }
+}
+
+/// S0-15, D-18: a driver unregisters itself in `remove`, where it has the lock of an exclusive payload: it goes as that returns.
+#[test]
+fn a_driver_of_exclusive_payloads_unregisters_itself_as_it_lets_go() {
+    let bench = Bench::new();
+    let chip = bench.store.define(DeviceType::exclusive::<Chip>("sole")).unwrap();
+    let (own, told, count) = <(Arc<OnceLock<_>>, Arc<OnceLock<_>>, Arc<()>)>::default();
+    let sole = Sole { own: Arc::clone(&own), told: Arc::clone(&told), count: Arc::clone(&count) };
+    let driver = bench.store.register_driver(bench.bus, "sole", sole, vec![1]).unwrap();
+    own.set(driver).unwrap();
+    let device = bench.store.new_device(bench.store.root(), "sole", chip, Chip(1)).on(bench.bus, 1).register().unwrap();
+    assert_eq!(bench.store.unbind(device, driver), Ok(Removal::Done(1)));
+    assert_eq!(told.get(), Some(&Ok(Removal::Begun(1))));
+    assert_eq!((Arc::strong_count(&count), bench.store.unregister_driver(driver)), (1, Err(GONE)));
 }
 
 /// E-7: two threads unbind devices that they are inside of, and unregister them, while many others are to be unbound as their threads leave
