@@ -53,7 +53,7 @@ impl Store {
         let object = device.kobject();
         let _parent = self.hold_parent(object)?;
         let held = self.hold_in_order(object)?.ok_or(Error::WrongType)?;
-        self.find_driver(&held, object)
+        self.find_driver(&held, object, Vec::new())
     }
 
     /// Binds a device to one driver of its bus.
@@ -80,7 +80,11 @@ impl Store {
         let held = self.hold_in_order(object)?.ok_or(Error::WrongType)?;
         // It may have left while this waited.
         is_there()?;
-        match self.ask_driver(&held, object, driver)? {
+        let answer = self.ask_driver(&held, object, driver)?;
+        if answer != Answer::Bound {
+            self.seek_driver(&held, object, driver);
+        }
+        match answer {
             Answer::Bound => Ok(()),
             Answer::Refused(errno) => Err(errno.into()),
             Answer::NoMatch if self.is_serving(driver) => Err(Error::NoMatch),
@@ -226,19 +230,27 @@ impl Store {
         }
     }
 
-    /// Goes through the drivers of a bus for a device whose lock is held.
-    pub(crate) fn find_driver(&self, held: &Held<'_>, object: KobjectHandle) -> Result<Option<DriverHandle>> {
+    /// Goes through the drivers of a bus for a device whose lock is held, but for those that have been asked.
+    pub(crate) fn find_driver(
+        &self,
+        held: &Held<'_>,
+        object: KobjectHandle,
+        mut asked: Vec<DriverHandle>,
+    ) -> Result<Option<DriverHandle>> {
         let bus = {
             let body = self.inner.nodes.enter(object)?;
             let part = body.part.as_ref().ok_or(Error::WrongType)?;
-            part.seek(false);
             if let Some(driver) = self.driver_in(part) {
+                part.seek(false);
                 return Ok(Some(driver));
             }
             part.bus.as_ref().ok_or(Error::WrongType)?.bus
         };
-        let drivers = || Ok::<_, Error>(self.inner.buses.get(&self.inner.domain.pin(), bus)?.drivers.load());
-        let mut asked = Vec::new();
+        let drivers = || {
+            // Whoever says from now on that the device seeks one may mean a driver that is not among these.
+            self.inner.nodes.enter(object)?.part.as_ref().ok_or(Error::WrongType)?.seek(false);
+            Ok::<_, Error>(self.inner.buses.get(&self.inner.domain.pin(), bus)?.drivers.load())
+        };
         'anew: loop {
             let snapshot = drivers()?;
             for driver in snapshot.members.iter() {
@@ -259,6 +271,15 @@ impl Store {
             if self.inner.is_current(bus, &snapshot) {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Goes through the other drivers for a device whose lock is held and which one has refused, where somebody was kept from that who meant to
+    /// do so: who has the lock is himself who wants it, or waits for him.
+    fn seek_driver(&self, held: &Held<'_>, object: KobjectHandle, asked: DriverHandle) {
+        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
+        if self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
+            let _ = self.find_driver(held, object, vec![asked]);
         }
     }
 
@@ -288,12 +309,19 @@ impl Store {
             return;
         }
         let Ok(_parent) = self.hold_parent(object) else { return };
-        // Who has the lock and waits for the caller goes through the drivers itself.
-        let Ok(Some(held)) = self.hold(object) else { return };
-        let answer = self.ask_driver(&held, object, driver);
-        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
-        if !matches!(answer, Ok(Answer::Bound)) && self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
-            let _ = self.find_driver(&held, object);
+        let held = match self.hold(object) {
+            Ok(Some(held)) => held,
+            // Who has the lock, be it the caller itself or one who waits for the caller, goes through the drivers: see `seek_driver`.
+            Err(Error::Inside | Error::Deadlock) => {
+                let body = self.inner.nodes.enter(object);
+                let part = body.as_ref().ok().and_then(|body| body.part.as_ref());
+                part.into_iter().for_each(|part| part.seek(true));
+                return;
+            }
+            _ => return,
+        };
+        if !matches!(self.ask_driver(&held, object, driver), Ok(Answer::Bound)) {
+            self.seek_driver(&held, object, driver);
         }
     }
 

@@ -221,6 +221,9 @@ impl Store {
     /// Registers a driver of a bus, and has it asked about the devices there that are bound to none and that match, in the order in which
     /// they came. What it says to them is not told here: see [`driver_of`](Self::driver_of).
     ///
+    /// It is not asked about a device whose lock somebody took with [`lock`](Self::lock) who is the caller, or waits for the caller:
+    /// [`attach`](Self::attach) does that. Where another driver is just asked about a device, and refuses it, it is asked after that one.
+    ///
     /// # Errors
     ///
     /// The driver is dropped: `ENODEV`: the bus. [`Error::Exists`]: the bus has a driver of that name. [`Error::Name`], [`Error::Full`].

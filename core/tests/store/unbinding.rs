@@ -6,7 +6,7 @@ use std::thread;
 
 use enodev::{DeviceType, Driver, Errno, Error, Exclusive, Phase, Removal, Scope};
 
-use crate::chips::{Bench, Chip, Numbers};
+use crate::chips::{Bench, Chip, Logger, Numbers};
 use crate::common::{GONE, Gate, linger, until};
 
 /// D-1: who holds the lock of a device unbinds it while another thread, which waits for that lock, is at it: one of the two is told, inside
@@ -121,6 +121,45 @@ fn a_driver_of_exclusive_payloads_unregisters_itself_as_it_lets_go() {
     assert_eq!(bench.store.unbind(device, driver), Ok(Removal::Done(1)));
     assert_eq!(told.get(), Some(&Ok(Removal::Begun(1))));
     assert_eq!((Arc::strong_count(&count), bench.store.unregister_driver(driver)), (1, Err(GONE)));
+}
+
+/// S1-6: a driver comes in the probe of another, which is asked about a device as it is registered itself, and refuses it: the device is the
+/// newcomer's.
+#[test]
+fn a_driver_that_comes_while_another_refuses_is_asked() {
+    let bench = Bench::new();
+    let (bus, log) = (bench.bus, Arc::clone(&bench.log));
+    let herald = bench.logger("herald").probing(move |device| {
+        let store = device.store();
+        if store.drivers_on(bus.handle())?.count() == 1 {
+            store.register_driver(bus, "heir", Logger::new("heir", &log), vec![1])?;
+        }
+        Err(Errno::ENODEV)
+    });
+    let device = bench.plug(1);
+    bench.driver(herald, &[1]);
+    let heir = bench.store.driver_of(device).unwrap().unwrap();
+    assert_eq!(&*bench.store.driver_name(heir).unwrap(), "heir");
+}
+
+/// As above, where the driver comes in a probe that was asked for by hand.
+#[test]
+fn a_driver_that_comes_while_another_is_bound_by_hand_is_asked() {
+    let bench = Bench::new();
+    let (bus, log, is_open) = (bench.bus, Arc::clone(&bench.log), Arc::new(AtomicBool::new(false)));
+    let open = Arc::clone(&is_open);
+    let herald = bench.logger("herald").probing(move |device| {
+        if open.load(SeqCst) {
+            device.store().register_driver(bus, "heir", Logger::new("heir", &log), vec![1])?;
+        }
+        Err(Errno::ENXIO)
+    });
+    let herald = bench.driver(herald, &[1]);
+    let device = bench.plug(1);
+    is_open.store(true, SeqCst);
+    assert_eq!(bench.store.bind(device, herald), Err(Errno::ENXIO.into()));
+    let heir = bench.store.driver_of(device).unwrap().unwrap();
+    assert_eq!(&*bench.store.driver_name(heir).unwrap(), "heir");
 }
 
 /// E-7: two threads unbind devices that they are inside of, and unregister them, while many others are to be unbound as their threads leave
