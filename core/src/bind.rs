@@ -126,7 +126,10 @@ impl Store {
         }
         let object = device.kobject();
         let Some(driver) = self.inner.driver_of(binding) else { return Ok(None) };
-        let code = self.inner.drivers.enter(driver)?;
+        // Where who has it waits for the caller, it is done without.
+        let parent = self.hold_parent(object).unwrap_or_default();
+        // A driver that leaves is bound to nothing any more.
+        let Ok(code) = self.inner.drivers.enter(driver) else { return Ok(None) };
         let locked = code.code.locks().then(|| self.lock_labelled(object, Label::new("remove")));
         // Who unbinds is inside the device, which so stays until that is done; or removes it.
         let (mut guarded, body) = match (locked.transpose(), self.inner.nodes.enter(object)) {
@@ -135,7 +138,7 @@ impl Store {
             (Err(error), Ok(_)) => return Err(error),
             (locked, Err(_)) => {
                 // Who waits for another thread's removal is inside nothing.
-                drop((locked, code));
+                drop((locked, code, parent));
                 return self.inner.nodes.join(object).map(|()| None).map_err(|_| Error::Leaving);
             }
         };
@@ -143,7 +146,7 @@ impl Store {
         let leaving = match self.leave_binding(binding) {
             Ok(leaving) => leaving,
             Err(Error::Leaving) => {
-                drop((body, guarded, code));
+                drop((body, guarded, code, parent));
                 return self.inner.bindings.join(binding).map(|()| None).map_err(|_| Error::Leaving);
             }
             Err(Error::Errno(_)) => return Ok(None),
@@ -163,7 +166,7 @@ impl Store {
         };
         let orphan = self.let_go(quiet, &code, call, payload, part);
         drop((turn, guarded, code));
-        drop(body);
+        drop((body, parent));
         self.drop_orphan(orphan);
         Ok(Some(Removal::Done(1)))
     }
@@ -328,16 +331,23 @@ impl Store {
     /// Where the bus wants it, the lock of the parent, before that of the device.
     #[track_caller]
     pub(crate) fn hold_parent(&self, object: KobjectHandle) -> Result<Option<Held<'_>>> {
-        let locks_parent = {
+        let bus = {
             let body = self.inner.nodes.enter(object)?;
             let Some(on) = body.part.as_ref().and_then(|part| part.bus.as_ref()) else { return Ok(None) };
-            self.inner.buses.enter(on.bus)?.locks_parent
+            on.bus
         };
-        if !locks_parent {
+        self.hold_parent_on(bus, object)
+    }
+
+    /// As `hold_parent`, of a device of this bus, which may be leaving.
+    #[track_caller]
+    pub(crate) fn hold_parent_on(&self, bus: BusHandle, object: KobjectHandle) -> Result<Option<Held<'_>>> {
+        if !self.inner.buses.enter(bus)?.locks_parent {
             return Ok(None);
         }
-        let parent = self.parent(object)?;
-        if order::is_held(self, parent) { Ok(None) } else { self.hold(parent) }
+        let parent = self.inner.nodes.get_leaving(&self.inner.domain.pin(), object)?.parent_of(object);
+        // Parents come first.
+        if [parent, object].iter().any(|object| order::is_held(self, *object)) { Ok(None) } else { self.hold(parent) }
     }
 
     fn matches(&self, code: &DriverCode, body: &Body) -> bool {

@@ -1,10 +1,10 @@
 //! Unbinding and asking drivers in the worst moments: by who holds a lock, in a callback, while another is at it.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use enodev::{DeviceType, Driver, Errno, Error, Exclusive, Phase, Removal, Scope};
+use enodev::{BusType, DeviceType, Driver, Errno, Error, Exclusive, Phase, Removal, Scope};
 
 use crate::chips::{Bench, Chip, Logger, Numbers};
 use crate::common::{GONE, Gate, linger, until};
@@ -192,5 +192,56 @@ fn who_takes_up_an_unbinding_leaves_those_of_others_alone() {
     drop(data);
     assert_eq!(bench.log().len(), put_off.len());
     assert_eq!(bench.store.unregister_driver(driver), Ok(Removal::Done(0)));
+}
+
+/// A bus whose devices' parents are locked too.
+struct Usb;
+
+impl BusType for Usb {
+    type Id = u32;
+    type IdTable = u32;
+
+    const LOCKS_PARENT: bool = true;
+
+    fn matches(&self, id: &u32, table: &u32) -> bool {
+        id == table
+    }
+}
+
+/// Its hub.
+struct Stick(enodev::DeviceHandle);
+
+impl Driver for Stick {
+    type Bus = Usb;
+    type Device = enodev::AnyObject;
+    type Data = Arc<()>;
+
+    fn probe(&self, _: &mut Scope<'_, Self::Device>) -> Result<Arc<()>, Errno> {
+        Ok(Arc::new(()))
+    }
+
+    fn remove(&self, device: &mut Scope<'_, Self::Device>, _: Arc<()>) {
+        // Who has the lock is told so.
+        assert_eq!(device.store().lock(self.0).unwrap_err(), Error::Inside);
+        REMOVED.fetch_add(1, SeqCst);
+    }
+}
+
+static REMOVED: AtomicUsize = AtomicUsize::new(0);
+
+/// Where the bus wants it, a driver lets go of a device with the lock of its parent held, be the device unbound or unregistered.
+#[test]
+fn a_bus_that_locks_parents_does_so_for_remove() {
+    let bench = Bench::new();
+    let usb = bench.store.register_bus("usb", Usb).unwrap();
+    let hub = bench.plug(1);
+    let driver = bench.store.register_driver(usb, "stick", Stick(hub), 7).unwrap();
+    let stick = bench.store.new_device(hub, "stick", bench.chip, Chip(7)).on(usb, 7).register().unwrap();
+    assert_eq!(bench.store.unbind(stick, driver), Ok(Removal::Done(1)));
+    assert_eq!(REMOVED.load(SeqCst), 1);
+    bench.store.bind(stick, driver).unwrap();
+    bench.store.unregister::<Chip>(stick).unwrap();
+    assert_eq!(REMOVED.load(SeqCst), 2);
+    assert!(bench.store.lock(hub).is_ok());
 }
 
