@@ -228,8 +228,10 @@ impl Store {
     /// Removes a driver whose removal was left to who unbinds it from its last device.
     pub(crate) fn drop_orphan(&self, driver: Option<DriverHandle>) {
         let Some(driver) = driver else { return };
-        if let Err(error) = self.drop_driver(driver, 0) {
-            pending::unfinished(error);
+        match self.drop_driver(driver, 0) {
+            // Whoever unregisters it has been quicker.
+            Ok(_) | Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => {}
+            Err(error) => pending::unfinished(error),
         }
     }
 

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use enodev::{BusType, DeviceType, Driver, Errno, Error, Exclusive, Phase, Removal, Scope};
+use enodev::{AsKobject, BusType, DeviceType, Driver, Errno, Error, Exclusive, Phase, Removal, Scope};
 
 use crate::chips::{Bench, Chip, Logger, Numbers};
-use crate::common::{GONE, Gate, linger, until};
+use crate::common::{GONE, Gate, linger, panic_of, until};
 
 /// D-1: who holds the lock of a device unbinds it while another thread, which waits for that lock, is at it: one of the two is told, inside
 /// the library, and both go on.
@@ -194,6 +194,42 @@ fn who_takes_up_an_unbinding_leaves_those_of_others_alone() {
     assert_eq!(bench.store.unregister_driver(driver), Ok(Removal::Done(0)));
 }
 
+/// E-6: a write unbinds the last device of a driver that others have unregistered, one of whom is waiting for it: the write has done what it
+/// was to do, and that the driver is dropped by another is no error of its.
+#[test]
+fn a_write_that_unbinds_is_not_told_of_a_driver_that_others_drop() {
+    let (bench, gate, last) = (Bench::new(), Arc::<Gate>::default(), Arc::<Gate>::default());
+    let (stop, stop_last) = (Arc::clone(&gate), Arc::clone(&last));
+    let driver = bench.driver(bench.logger("slow").removing(move |_| stop.pass()), &[1]);
+    let (device, other) = (bench.plug(1), bench.plug(2));
+    let observe = move |notice: &enodev::Notice<'_>| {
+        if notice.phase() == Phase::Unbound {
+            stop_last.pass();
+        }
+    };
+    bench.store.observe(observe).unwrap();
+    let switch = DeviceType::shared::<()>("switch")
+        .wo("unbind", move |at, _| at.store().unbind(device, driver).map(drop).map_err(Into::into));
+    let switch = bench.store.define(switch).unwrap();
+    let switch = bench.store.register(bench.store.root(), "switch", switch, ()).unwrap();
+    thread::scope(|scope| {
+        let (shut, shut_last) = (gate.shut(), last.shut());
+        let writer = scope.spawn(|| bench.store.write(switch, "unbind", b"1"));
+        gate.wait_for(1);
+        {
+            let _inside = bench.store.enter::<Chip>(other).unwrap();
+            assert_eq!(bench.store.unregister_driver(driver), Ok(Removal::Begun(1)));
+        }
+        drop(shut);
+        last.wait_for(1);
+        let remover = scope.spawn(|| bench.store.unregister_driver(driver));
+        until(|| bench.store.devices_of(driver).is_err());
+        drop(shut_last);
+        assert_eq!(writer.join().unwrap().map(drop), Ok(()));
+        assert_eq!(remover.join().unwrap(), Ok(Removal::Done(0)));
+    });
+}
+
 /// A bus whose devices' parents are locked too.
 struct Usb;
 
@@ -245,3 +281,51 @@ fn a_bus_that_locks_parents_does_so_for_remove() {
     assert!(bench.store.lock(hub).is_ok());
 }
 
+/// A driver that unregisters itself as it lets go of its device, and notes its own end, or panics.
+struct Last {
+    own: Arc<OnceLock<enodev::DriverHandle>>,
+    gone: Arc<AtomicUsize>,
+    panics: bool,
+}
+
+impl Driver for Last {
+    type Bus = Numbers;
+    type Device = enodev::AnyObject;
+    type Data = ();
+
+    fn probe(&self, _: &mut Scope<'_, Self::Device>) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn remove(&self, device: &mut Scope<'_, Self::Device>, (): ()) {
+        device.store().unregister_driver(*self.own.get().unwrap()).unwrap();
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.gone.fetch_add(1, SeqCst);
+        assert!(!self.panics, "the driver's end");
+    }
+}
+
+/// Of the drivers that go with a subtree one panics as it is dropped: the others are dropped all the same, and then the panic goes on.
+#[test]
+fn a_driver_that_panics_at_its_end_holds_up_no_other() {
+    let bench = Bench::new();
+    let gone = Arc::new(AtomicUsize::new(0));
+    let mut parent = bench.store.root();
+    let mut drivers = Vec::new();
+    for (id, panics) in [(1, false), (2, true), (3, false)] {
+        let own = Arc::new(OnceLock::new());
+        let last = Last { own: Arc::clone(&own), gone: Arc::clone(&gone), panics };
+        let driver = bench.store.register_driver(bench.bus, &format!("last{id}"), last, vec![id]).unwrap();
+        own.set(driver).unwrap();
+        drivers.push(driver);
+        parent = bench.plug_under(parent, id).kobject();
+    }
+    let top = bench.store.lookup("chip1").unwrap();
+    assert_eq!(panic_of(|| bench.store.unregister_subtree(top)), "the driver's end");
+    assert_eq!(gone.load(SeqCst), 3);
+    assert!(drivers.iter().all(|driver| bench.store.driver_name(*driver) == Err(GONE)) && bench.store.is_empty());
+}
