@@ -9,7 +9,7 @@ use crate::handle::{AsKobject, BindingHandle, BusHandle, DeviceHandle, DriverHan
 use crate::members::Snapshot;
 use crate::observe::Phase;
 use crate::order::{self, Turn};
-use crate::payload::{Body, Payload, PayloadRef};
+use crate::payload::{Body, PayloadRef};
 use crate::pending;
 use crate::scope::{Held, Where};
 use crate::store::{Inner, Store};
@@ -159,11 +159,7 @@ impl Store {
         // binding is quiet, and a new one comes only when this has gone.
         let turn = held.map_or_else(|_| Turn::without_lock(), Held::into_turn);
         let call = Where { store: self, device: object, above: &[], turn: &turn };
-        let payload = match (&body.payload, &mut guarded) {
-            (Payload::Shared(value), _) => PayloadRef::Shared(value),
-            (_, Some(guarded)) => PayloadRef::Exclusive(guarded),
-            _ => PayloadRef::None,
-        };
+        let payload = PayloadRef::of(&body.payload, guarded.as_deref_mut());
         let orphan = self.let_go(quiet, &code, call, payload, part);
         drop((turn, guarded, code));
         drop((body, parent));
@@ -383,11 +379,7 @@ impl Store {
         let part = body.part.as_ref().ok_or(Error::WrongType)?;
         let call = Where { store: self, device: object, above: &[], turn: held.turn() };
         self.tell(Phase::Binding, object, part, Some(driver), None);
-        let mut payload = match (&body.payload, &mut guarded) {
-            (Payload::Shared(value), _) => PayloadRef::Shared(value),
-            (_, Some(guarded)) => PayloadRef::Exclusive(guarded),
-            _ => PayloadRef::None,
-        };
+        let mut payload = PayloadRef::of(&body.payload, guarded.as_deref_mut());
         let probed = contain(|| code.code.probe(call, payload.again()));
         let answer = match probed {
             Some(Ok(data)) => match self.settle(object, driver, part, data) {

@@ -162,6 +162,24 @@ fn a_driver_that_comes_while_another_is_bound_by_hand_is_asked() {
     assert_eq!(&*bench.store.driver_name(heir).unwrap(), "heir");
 }
 
+/// F45: where a device does not go to sleep, those are woken that were put to sleep with it, and not those that slept before.
+#[test]
+fn what_slept_before_sleeps_on_when_another_stays_awake() {
+    let bench = Bench::new();
+    let restless = bench.logger("restless").suspending(|_| Err(Errno::EBUSY));
+    bench.driver(restless, &[1]);
+    bench.driver(bench.logger("all"), &[2, 3]);
+    let parent = bench.plug(1);
+    let sleeper = bench.plug_under(parent, 2);
+    bench.plug_under(parent, 3);
+    bench.store.suspend(sleeper).unwrap();
+    bench.log();
+    assert_eq!(bench.store.suspend(parent), Err(Errno::EBUSY.into()));
+    assert_eq!(bench.log(), ["all suspend 3", "restless suspend 1", "all resume 3"]);
+    bench.store.resume(sleeper).unwrap();
+    assert_eq!(bench.log(), ["all resume 2"]);
+}
+
 /// E-7: two threads unbind devices that they are inside of, and unregister them, while many others are to be unbound as their threads leave
 /// them: each device is let go of, whichever removals of bindings the other takes up meanwhile.
 #[test]
