@@ -258,7 +258,7 @@ impl Store {
         }
         let Ok(_parent) = self.hold_parent(object) else { return };
         if let Ok(Some(held)) = self.hold(object) {
-            let _ = self.find_driver(&held, object);
+            let _ = self.find_driver(&held, object, Vec::new());
         }
     }
 }

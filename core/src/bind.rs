@@ -9,7 +9,7 @@ use crate::handle::{AsKobject, BindingHandle, BusHandle, DeviceHandle, DriverHan
 use crate::members::Snapshot;
 use crate::observe::Phase;
 use crate::order::{self, Turn};
-use crate::payload::{Body, Payload, PayloadRef};
+use crate::payload::{Body, PayloadRef};
 use crate::pending;
 use crate::scope::{Held, Where};
 use crate::store::{Inner, Store};
@@ -53,7 +53,7 @@ impl Store {
         let object = device.kobject();
         let _parent = self.hold_parent(object)?;
         let held = self.hold_in_order(object)?.ok_or(Error::WrongType)?;
-        self.find_driver(&held, object)
+        self.find_driver(&held, object, Vec::new())
     }
 
     /// Binds a device to one driver of its bus.
@@ -80,7 +80,11 @@ impl Store {
         let held = self.hold_in_order(object)?.ok_or(Error::WrongType)?;
         // It may have left while this waited.
         is_there()?;
-        match self.ask_driver(&held, object, driver)? {
+        let answer = self.ask_driver(&held, object, driver)?;
+        if answer != Answer::Bound {
+            self.seek_driver(&held, object, driver);
+        }
+        match answer {
             Answer::Bound => Ok(()),
             Answer::Refused(errno) => Err(errno.into()),
             Answer::NoMatch if self.is_serving(driver) => Err(Error::NoMatch),
@@ -100,7 +104,8 @@ impl Store {
     /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Inside`]: the caller has an exclusive
     /// payload, in an attribute or with a guard, which `remove` needs; nothing has changed. [`Error::Deadlock`]: those inside wait for
     /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, or to unregister the device or the driver,
-    /// goes on with it.
+    /// goes on with it. [`Error::Inside`]: the driver's callbacks need the device's exclusive payload, which the caller has
+    /// ([`enter_mut`](Self::enter_mut), an attribute's callback); nothing has changed.
     ///
     /// # Linux
     ///
@@ -121,15 +126,19 @@ impl Store {
         }
         let object = device.kobject();
         let Some(driver) = self.inner.driver_of(binding) else { return Ok(None) };
-        let code = self.inner.drivers.enter(driver)?;
+        // Where who has it waits for the caller, it is done without.
+        let parent = self.hold_parent(object).unwrap_or_default();
+        // A driver that leaves is bound to nothing any more.
+        let Ok(code) = self.inner.drivers.enter(driver) else { return Ok(None) };
         let locked = code.code.locks().then(|| self.lock_labelled(object, Label::new("remove")));
         // Who unbinds is inside the device, which so stays until that is done; or removes it.
         let (mut guarded, body) = match (locked.transpose(), self.inner.nodes.enter(object)) {
             (Ok(guarded), Ok(body)) => (guarded, body),
+            (Err(Error::Inside), Ok(_)) if self.is_letting_go(binding) => return Err(Error::Leaving),
             (Err(error), Ok(_)) => return Err(error),
             (locked, Err(_)) => {
                 // Who waits for another thread's removal is inside nothing.
-                drop((locked, code));
+                drop((locked, code, parent));
                 return self.inner.nodes.join(object).map(|()| None).map_err(|_| Error::Leaving);
             }
         };
@@ -137,28 +146,30 @@ impl Store {
         let leaving = match self.leave_binding(binding) {
             Ok(leaving) => leaving,
             Err(Error::Leaving) => {
-                drop((body, guarded, code));
+                drop((body, guarded, code, parent));
                 return self.inner.bindings.join(binding).map(|()| None).map_err(|_| Error::Leaving);
             }
             Err(Error::Errno(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let quiet = leaving.drain().map_err(|(_, error)| error)?;
-        let held = self.hold_with(object, part.lock());
+        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+        // Who has the lock may wait for this unbinding to be over.
+        let held = quiet.attend(|_| self.hold_with(object, part.lock()));
         // Where the caller has the lock, or who has it waits for the caller, it is done without: nothing else runs on the device, whose
         // binding is quiet, and a new one comes only when this has gone.
         let turn = held.map_or_else(|_| Turn::without_lock(), Held::into_turn);
         let call = Where { store: self, device: object, above: &[], turn: &turn };
-        let payload = match (&body.payload, &mut guarded) {
-            (Payload::Shared(value), _) => PayloadRef::Shared(value),
-            (_, Some(guarded)) => PayloadRef::Exclusive(guarded),
-            _ => PayloadRef::None,
-        };
+        let payload = PayloadRef::of(&body.payload, guarded.as_deref_mut());
         let orphan = self.let_go(quiet, &code, call, payload, part);
         drop((turn, guarded, code));
-        drop(body);
+        drop((body, parent));
         self.drop_orphan(orphan);
         Ok(Some(Removal::Done(1)))
+    }
+
+    /// Whether somebody is at the removal of a binding.
+    fn is_letting_go(&self, binding: BindingHandle) -> bool {
+        !self.inner.bindings.contains(binding) && matches!(self.leave_binding(binding), Err(Error::Leaving))
     }
 
     /// Marks a binding, or takes up its removal where that was given up.
@@ -166,10 +177,7 @@ impl Store {
         let mut leaving = self.inner.bindings.leave();
         match leaving.mark(binding).map_err(Error::from) {
             Ok(()) => Ok(leaving),
-            Err(Error::Leaving) => {
-                let given_up = self.inner.bindings.given_up();
-                given_up.into_iter().find(|one| one.handles().any(|one| one == binding)).ok_or(Error::Leaving)
-            }
+            Err(Error::Leaving) => self.inner.bindings.take_up(binding).ok_or(Error::Leaving),
             Err(error) => Err(error),
         }
     }
@@ -190,8 +198,8 @@ impl Store {
             let meta = self.inner.bindings.get_leaving(&pin, binding).ok()?;
             (meta.driver, meta.seat)
         };
-        self.tell(Phase::Unbinding, call.device, part, Some(driver), None);
         quiet.attend(|quiet| {
+            self.tell(Phase::Unbinding, call.device, part, Some(driver), None);
             let data = quiet.take().map(|(_, body)| body.data);
             if contain(|| data.map(|data| code.code.remove(call, payload, data))).is_none() {
                 self.note_panic();
@@ -216,24 +224,34 @@ impl Store {
     /// Removes a driver whose removal was left to who unbinds it from its last device.
     pub(crate) fn drop_orphan(&self, driver: Option<DriverHandle>) {
         let Some(driver) = driver else { return };
-        if let Err(error) = self.drop_driver(driver, 0) {
-            pending::unfinished(error);
+        match self.drop_driver(driver, 0) {
+            // Whoever unregisters it has been quicker.
+            Ok(_) | Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => {}
+            Err(error) => pending::unfinished(error),
         }
     }
 
-    /// Goes through the drivers of a bus for a device whose lock is held.
-    pub(crate) fn find_driver(&self, held: &Held<'_>, object: KobjectHandle) -> Result<Option<DriverHandle>> {
+    /// Goes through the drivers of a bus for a device whose lock is held, but for those that have been asked.
+    pub(crate) fn find_driver(
+        &self,
+        held: &Held<'_>,
+        object: KobjectHandle,
+        mut asked: Vec<DriverHandle>,
+    ) -> Result<Option<DriverHandle>> {
         let bus = {
             let body = self.inner.nodes.enter(object)?;
             let part = body.part.as_ref().ok_or(Error::WrongType)?;
-            part.seek(false);
             if let Some(driver) = self.driver_in(part) {
+                part.seek(false);
                 return Ok(Some(driver));
             }
             part.bus.as_ref().ok_or(Error::WrongType)?.bus
         };
-        let drivers = || Ok::<_, Error>(self.inner.buses.get(&self.inner.domain.pin(), bus)?.drivers.load());
-        let mut asked = Vec::new();
+        let drivers = || {
+            // Whoever says from now on that the device seeks one may mean a driver that is not among these.
+            self.inner.nodes.enter(object)?.part.as_ref().ok_or(Error::WrongType)?.seek(false);
+            Ok::<_, Error>(self.inner.buses.get(&self.inner.domain.pin(), bus)?.drivers.load())
+        };
         'anew: loop {
             let snapshot = drivers()?;
             for driver in snapshot.members.iter() {
@@ -254,6 +272,15 @@ impl Store {
             if self.inner.is_current(bus, &snapshot) {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Goes through the other drivers for a device whose lock is held and which one has refused, where somebody was kept from that who meant to
+    /// do so: who has the lock is himself who wants it, or waits for him.
+    fn seek_driver(&self, held: &Held<'_>, object: KobjectHandle, asked: DriverHandle) {
+        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
+        if self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
+            let _ = self.find_driver(held, object, vec![asked]);
         }
     }
 
@@ -283,28 +310,42 @@ impl Store {
             return;
         }
         let Ok(_parent) = self.hold_parent(object) else { return };
-        // Who has the lock and waits for the caller goes through the drivers itself.
-        let Ok(Some(held)) = self.hold(object) else { return };
-        let answer = self.ask_driver(&held, object, driver);
-        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
-        if !matches!(answer, Ok(Answer::Bound)) && self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
-            let _ = self.find_driver(&held, object);
+        let held = match self.hold(object) {
+            Ok(Some(held)) => held,
+            // Who has the lock, be it the caller itself or one who waits for the caller, goes through the drivers: see `seek_driver`.
+            Err(Error::Inside | Error::Deadlock) => {
+                let body = self.inner.nodes.enter(object);
+                let part = body.as_ref().ok().and_then(|body| body.part.as_ref());
+                part.into_iter().for_each(|part| part.seek(true));
+                return;
+            }
+            _ => return,
+        };
+        if !matches!(self.ask_driver(&held, object, driver), Ok(Answer::Bound)) {
+            self.seek_driver(&held, object, driver);
         }
     }
 
     /// Where the bus wants it, the lock of the parent, before that of the device.
     #[track_caller]
     pub(crate) fn hold_parent(&self, object: KobjectHandle) -> Result<Option<Held<'_>>> {
-        let locks_parent = {
+        let bus = {
             let body = self.inner.nodes.enter(object)?;
             let Some(on) = body.part.as_ref().and_then(|part| part.bus.as_ref()) else { return Ok(None) };
-            self.inner.buses.enter(on.bus)?.locks_parent
+            on.bus
         };
-        if !locks_parent {
+        self.hold_parent_on(bus, object)
+    }
+
+    /// As `hold_parent`, of a device of this bus, which may be leaving.
+    #[track_caller]
+    pub(crate) fn hold_parent_on(&self, bus: BusHandle, object: KobjectHandle) -> Result<Option<Held<'_>>> {
+        if !self.inner.buses.enter(bus)?.locks_parent {
             return Ok(None);
         }
-        let parent = self.parent(object)?;
-        if order::is_held(self, parent) { Ok(None) } else { self.hold(parent) }
+        let parent = self.inner.nodes.get_leaving(&self.inner.domain.pin(), object)?.parent_of(object);
+        // Parents come first.
+        if [parent, object].iter().any(|object| order::is_held(self, *object)) { Ok(None) } else { self.hold(parent) }
     }
 
     fn matches(&self, code: &DriverCode, body: &Body) -> bool {
@@ -338,11 +379,7 @@ impl Store {
         let part = body.part.as_ref().ok_or(Error::WrongType)?;
         let call = Where { store: self, device: object, above: &[], turn: held.turn() };
         self.tell(Phase::Binding, object, part, Some(driver), None);
-        let mut payload = match (&body.payload, &mut guarded) {
-            (Payload::Shared(value), _) => PayloadRef::Shared(value),
-            (_, Some(guarded)) => PayloadRef::Exclusive(guarded),
-            _ => PayloadRef::None,
-        };
+        let mut payload = PayloadRef::of(&body.payload, guarded.as_deref_mut());
         let probed = contain(|| code.code.probe(call, payload.again()));
         let answer = match probed {
             Some(Ok(data)) => match self.settle(object, driver, part, data) {

@@ -65,6 +65,7 @@ impl Part {
     pub(crate) fn bind(&self, binding: BindingHandle) {
         // Release: pairs with the Acquire of `binding`.
         self.binding.store(binding.to_bits(), Ordering::Release);
+        self.seek(false);
     }
 
     /// What it was bound to has been let go of.
@@ -86,8 +87,8 @@ impl Part {
         self.is_ready.store(true, Ordering::Relaxed);
     }
 
-    /// Who has the lock goes through the drivers for a device that seeks one: who meant to do so may have been kept from taking the lock,
-    /// as the two would have waited for each other.
+    /// Who has the lock in order to bind the device goes through the drivers for one that seeks one: who meant to do so may have been kept
+    /// from taking the lock, as the two would have waited for each other.
     pub(crate) fn is_seeking(&self) -> bool {
         // Acquire: pairs with the Release of `seek`. Who is kept from the lock has said so before, and who keeps it asks before it
         // gives it up.

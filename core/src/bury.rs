@@ -111,6 +111,7 @@ impl Store {
         binding: BindingHandle,
         above: &[(KobjectHandle, Body)],
     ) -> Option<DriverHandle> {
+        let _parent = part.bus.as_ref().and_then(|on| self.hold_parent_on(on.bus, object).ok()?);
         let Ok(leaving) = self.leave_binding(binding) else { return None };
         // Who is inside a binding is inside the device, which is quiet: there is nobody to be waited for. Where the system refuses the
         // barrier, the driver keeps its data for as long as it lives.

@@ -43,7 +43,8 @@ pub trait BusType: Send + Sync + 'static {
     /// What a driver of the bus says that it serves.
     type IdTable: Send + Sync + 'static;
 
-    /// Whether the bus's devices are bound and unbound with the lock of their parents held too (`need_parent_lock`, which USB has).
+    /// Whether the bus's devices are bound and unbound with the lock of their parents held too (`need_parent_lock`, which USB has). They are
+    /// unbound without, where who has that lock waits for the unbinding, or the parent leaves too.
     const LOCKS_PARENT: bool = false;
 
     /// Whether a driver that serves what is in `table` is to be asked about the device.

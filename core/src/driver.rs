@@ -221,6 +221,9 @@ impl Store {
     /// Registers a driver of a bus, and has it asked about the devices there that are bound to none and that match, in the order in which
     /// they came. What it says to them is not told here: see [`driver_of`](Self::driver_of).
     ///
+    /// It is not asked about a device whose lock somebody took with [`lock`](Self::lock) who is the caller, or waits for the caller:
+    /// [`attach`](Self::attach) does that. Where another driver is just asked about a device, and refuses it, it is asked after that one.
+    ///
     /// # Errors
     ///
     /// The driver is dropped: `ENODEV`: the bus. [`Error::Exists`]: the bus has a driver of that name. [`Error::Name`], [`Error::Full`].
@@ -269,7 +272,8 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`: it has left. Where another thread is at it, this returns when that one is done. [`Error::Deadlock`]: those inside wait
-    /// for the caller; [`Error::Inside`]: the caller has an exclusive payload that `remove` needs; [`Error::Barrier`]. The driver serves no further device then, and to call this again goes on.
+    /// for the caller; [`Error::Inside`]: the caller has an exclusive payload that `remove` needs; [`Error::Barrier`]. The driver serves no
+    /// further device then, and to call this again goes on.
     ///
     /// # Panics
     ///
@@ -346,8 +350,7 @@ impl Store {
 
     /// Waits for another thread's removal of a driver.
     fn join_driver(&self, driver: DriverHandle, count: usize) -> Result<Removal> {
-        let given_up = self.inner.drivers.given_up();
-        if let Some(leaving) = given_up.into_iter().find(|leaving| leaving.handles().any(|one| one == driver)) {
+        if let Some(leaving) = self.inner.drivers.take_up(driver) {
             leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
             return Ok(Removal::Done(count));
         }

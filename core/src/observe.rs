@@ -9,7 +9,9 @@ use crate::handle::{BusHandle, DeviceHandle, DriverHandle, KobjectHandle, Observ
 use crate::store::Store;
 use crate::unregister::Removal;
 
-/// What has become of a device. The phases of one device come in this order, those of a binding as often as it is bound:
+/// What has become of a device. The phases of one device come in this order, those of a binding as often as it is bound, and where it leaves
+/// while it is bound, [`Unbinding`](Self::Unbinding) and [`Unbound`](Self::Unbound) between [`Leaving`](Self::Leaving) and
+/// [`Removed`](Self::Removed):
 ///
 /// | phase | what holds |
 /// |---|---|
@@ -21,6 +23,9 @@ use crate::unregister::Removal;
 /// | [`Unbound`](Self::Unbound) | `remove` has returned, the data is gone |
 /// | [`Leaving`](Self::Leaving) | the device is `ENODEV` for all, attributes included, and nobody is inside; its driver has still got it |
 /// | [`Removed`](Self::Removed) | the driver has let go of it; its path is still its own, its payload still there |
+///
+/// By [`bind`](Store::bind) and [`attach`](Store::attach) a device can be bound as soon as somebody finds it: then, and only then, an observer
+/// may be told of that before it is told that the device was [`Added`](Self::Added).
 ///
 /// In a subtree that leaves, all are `ENODEV` before the first of them is [`Leaving`](Self::Leaving), and children are
 /// [`Removed`](Self::Removed) before their parents are [`Leaving`](Self::Leaving). A device that leaves so soon that it could not be told of

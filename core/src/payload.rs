@@ -51,7 +51,16 @@ pub enum PayloadRef<'a> {
     Exclusive(&'a mut Guarded),
 }
 
-impl PayloadRef<'_> {
+impl<'a> PayloadRef<'a> {
+    /// A payload as it is, or, where it is exclusive and its lock is held, what that guards.
+    pub(crate) fn of(payload: &'a Payload, guarded: Option<&'a mut Guarded>) -> Self {
+        match (payload, guarded) {
+            (Payload::Shared(value), _) => Self::Shared(value),
+            (_, Some(guarded)) => Self::Exclusive(guarded),
+            _ => Self::None,
+        }
+    }
+
     /// Lends it for a shorter time.
     pub(crate) fn again(&mut self) -> PayloadRef<'_> {
         match self {

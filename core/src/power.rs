@@ -5,7 +5,7 @@ use enodev_handles::Label;
 use crate::driver::Power;
 use crate::error::Result;
 use crate::handle::{AsKobject, KobjectHandle, device};
-use crate::payload::{Payload, PayloadRef};
+use crate::payload::PayloadRef;
 use crate::scope::Where;
 use crate::store::Store;
 
@@ -16,7 +16,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `ENODEV`: the object. What the first driver fails with, `EIO` where it panics: the devices that were put to sleep before have been
+    /// `ENODEV`: the object. What the first driver fails with, `EIO` where it panics: the devices that this has put to sleep have been
     /// woken again. [`Error::Inside`](crate::Error::Inside) in a callback of one of the devices,
     /// [`Error::Deadlock`](crate::Error::Deadlock) where who is in one waits for the caller: the same. A device that cannot be woken again
     /// stays asleep, and nobody is told here: a later [`resume`](Self::resume) of it tries again.
@@ -30,12 +30,16 @@ impl Store {
     /// `dpm_suspend`, of all devices that there are; there, what has failed is undone by `dpm_resume`.
     #[track_caller]
     pub fn suspend(&self, object: impl AsKobject) -> Result {
-        let all = self.below(object.kobject())?;
-        for (n, object) in all.iter().enumerate() {
-            if let Err(error) = self.power(Power::Suspend, *object) {
-                // What cannot be woken stays asleep, and is told by its own `resume`.
-                all[..n].iter().rev().for_each(|object| self.power(Power::Resume, *object).unwrap_or(()));
-                return Err(error);
+        let mut done = Vec::new();
+        for object in self.below(object.kobject())? {
+            match self.power(Power::Suspend, object) {
+                Ok(true) => done.push(object),
+                Ok(false) => {}
+                Err(error) => {
+                    // What cannot be woken stays asleep, and is told by its own `resume`.
+                    done.into_iter().rev().for_each(|object| _ = self.power(Power::Resume, object));
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -54,7 +58,7 @@ impl Store {
     pub fn resume(&self, object: impl AsKobject) -> Result {
         let mut first = Ok(());
         for object in self.below(object.kobject())?.into_iter().rev() {
-            first = first.and(self.power(Power::Resume, object));
+            first = first.and(self.power(Power::Resume, object).map(drop));
         }
         first
     }
@@ -78,7 +82,7 @@ impl Store {
     pub fn shutdown(&self, object: impl AsKobject) -> Result {
         let mut first = Ok(());
         for object in self.below(object.kobject())? {
-            first = first.and(self.power(Power::Shutdown, object));
+            first = first.and(self.power(Power::Shutdown, object).map(drop));
         }
         first
     }
@@ -90,37 +94,33 @@ impl Store {
         Ok(self.subtree(&pin, object))
     }
 
-    /// Calls a driver for one device, if that has one.
+    /// Calls a driver for one device, if that has one and is not as it is to be already. Says whether it did.
     #[track_caller]
-    fn power(&self, what: Power, object: KobjectHandle) -> Result {
+    fn power(&self, what: Power, object: KobjectHandle) -> Result<bool> {
         let held = match self.hold_in_order(object) {
             Ok(Some(held)) => held,
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(false),
             Err(error) => return self.unless_gone(object, error),
         };
-        let Some(driver) = self.driver_of(device(object)).unwrap_or_default() else { return Ok(()) };
-        let Ok(code) = self.inner.drivers.enter(driver) else { return Ok(()) };
+        let Some(driver) = self.driver_of(device(object)).unwrap_or_default() else { return Ok(false) };
+        let Ok(code) = self.inner.drivers.enter(driver) else { return Ok(false) };
         // Before the device is entered: nobody waits inside. Others may have the payload's lock: those in attributes.
         let locked = code.code.locks().then(|| self.lock_labelled(object, Label::new("power")));
         let mut guarded = match locked.transpose() {
             Ok(guarded) => guarded,
             Err(error) => return self.unless_gone(object, error),
         };
-        let Some(bound) = self.enter_binding(device(object)).unwrap_or_default() else { return Ok(()) };
-        let Some(part) = &bound.device().part else { return Ok(()) };
+        let Some(bound) = self.enter_binding(device(object)).unwrap_or_default() else { return Ok(false) };
+        let Some(part) = &bound.device().part else { return Ok(false) };
         // Who has the lock keeps others from binding the device, not from unbinding it.
         if self.driver_in(part) != Some(driver) {
-            return Ok(());
+            return Ok(false);
         }
         let call = Where { store: self, device: object, above: &[], turn: held.turn() };
-        let payload = match (&bound.device().payload, &mut guarded) {
-            (Payload::Shared(value), _) => PayloadRef::Shared(value),
-            (_, Some(guarded)) => PayloadRef::Exclusive(guarded),
-            _ => PayloadRef::None,
-        };
+        let payload = PayloadRef::of(&bound.device().payload, guarded.as_deref_mut());
         let is_asleep = part.is_asleep();
         if what == Power::Suspend && is_asleep || what == Power::Resume && !is_asleep {
-            return Ok(());
+            return Ok(false);
         }
         let answer = contain(|| code.code.power(what, call, payload, &bound.data)).unwrap_or_else(|| {
             self.note_panic();
@@ -133,11 +133,12 @@ impl Store {
         drop(guarded);
         drop(code);
         drop(bound);
-        Ok(answer?)
+        answer?;
+        Ok(true)
     }
 
     /// An error, unless the object has left meanwhile.
-    fn unless_gone(&self, object: KobjectHandle, error: crate::Error) -> Result {
-        if self.inner.nodes.contains(object) { Err(error) } else { Ok(()) }
+    fn unless_gone(&self, object: KobjectHandle, error: crate::Error) -> Result<bool> {
+        if self.inner.nodes.contains(object) { Err(error) } else { Ok(false) }
     }
 }

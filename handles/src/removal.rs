@@ -152,12 +152,20 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn given_up(&self) -> Vec<Leaving<'_, K, S, P>> {
-        let leaving = |objects: Vec<(u32, Version)>| {
-            let mut leaving = Leaving::of(&self.slots, &self.domain, &objects);
-            leaving.take_over();
-            leaving
-        };
-        self.slots.removals.take_given_up().into_iter().map(leaving).collect()
+        self.slots.removals.take_given_up().into_iter().map(|objects| self.take_over(&objects)).collect()
+    }
+
+    /// As [`given_up`](Self::given_up), but only the removal that the object is part of, if that was given up: nobody who looks for
+    /// another's finds this one gone meanwhile.
+    pub fn take_up(&self, handle: Handle<K>) -> Option<Leaving<'_, K, S, P>> {
+        let objects = self.slots.removals.take_given_up_with((handle.index(), handle.version()))?;
+        Some(self.take_over(&objects))
+    }
+
+    fn take_over(&self, objects: &[(u32, Version)]) -> Leaving<'_, K, S, P> {
+        let mut leaving = Leaving::of(&self.slots, &self.domain, objects);
+        leaving.take_over();
+        leaving
     }
 
     /// Finishes the removals that were given up and that nobody is in the way of any more: drops their payloads, on the caller's

@@ -68,6 +68,15 @@ impl Removals {
         taken
     }
 
+    /// Takes what nobody is at and was marked together with this object.
+    pub(crate) fn take_given_up_with(&self, object: (u32, Version)) -> Option<Objects> {
+        let mut unfinished = self.unfinished.lock();
+        let at = unfinished.given_up.iter().position(|objects| objects.contains(&object))?;
+        // Relaxed: as in `give_up`.
+        self.given_up.fetch_sub(1, Ordering::Relaxed);
+        Some(unfinished.given_up.swap_remove(at))
+    }
+
     /// Takes the notes of all that is unfinished, for the arena's end.
     pub(crate) fn close(&self) -> HashSet<u32> {
         let mut unfinished = self.unfinished.lock();

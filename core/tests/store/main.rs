@@ -50,6 +50,7 @@ mod tickets;
 mod told;
 mod transaction;
 mod types;
+mod unbinding;
 mod unplug;
 mod values;
 mod wakers;
