@@ -104,8 +104,7 @@ impl Store {
     /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Inside`]: the caller has an exclusive
     /// payload, in an attribute or with a guard, which `remove` needs; nothing has changed. [`Error::Deadlock`]: those inside wait for
     /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, or to unregister the device or the driver,
-    /// goes on with it. [`Error::Inside`]: the driver's callbacks need the device's exclusive payload, which the caller has
-    /// ([`enter_mut`](Self::enter_mut), an attribute's callback); nothing has changed.
+    /// goes on with it.
     ///
     /// # Linux
     ///
