@@ -186,7 +186,8 @@ impl fmt::Debug for Held<'_> {
 /// Proof that the calling thread holds the lock of a device: it is in a callback of it ([`Scope`]), or has taken it ([`Held`]).
 pub trait Holds: private::Sealed {
     /// Unregisters a child of the device: as [`Store::unregister`], by who has the parent's lock. That one may be called too, as a removal
-    /// waits for no device's lock: a plug that is pulled is not negotiated about. This one says whose child is meant.
+    /// waits for no device's lock, but on a bus that [wants](crate::BusType::LOCKS_PARENT) it for the parent's, which the caller has: a plug
+    /// that is pulled is not negotiated about. This one says whose child is meant.
     ///
     /// ```compile_fail
     /// # use enodev::{DeviceHandle, Result};
