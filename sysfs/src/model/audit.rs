@@ -51,7 +51,9 @@ impl Auditor<'_> {
                 });
             }
         }
-        for DriverTenant { handle, record } in self.scene.ending.lock().drain(..) {
+        // Taken out first: callbacks of drivers that end may add to it.
+        let ending = std::mem::take(&mut *self.scene.ending.lock());
+        for DriverTenant { handle, record } in ending {
             if !record.dropped.is_up() {
                 let answer = self.store.unregister_driver(handle);
                 let is_done = matches!(answer, Ok(Removal::Done(_)));
