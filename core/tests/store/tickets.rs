@@ -322,7 +322,7 @@ fn poll<T: 'static>(ticket: &mut Ticket<T>, calls: &Arc<Calls>) -> Poll<Result<T
     Pin::new(ticket).poll(&mut Context::from_waker(&Waker::from(Arc::clone(calls))))
 }
 
-/// A ticket is a future: it calls the waker that it was last polled with, once, and has the answer then.
+/// A ticket is a future: it calls the waker that it was last polled with, once, and has the answer then; dropped, it calls none.
 #[test]
 fn a_ticket_is_a_future() {
     let rig = Rig::new();
@@ -339,6 +339,13 @@ fn a_ticket_is_a_future() {
     assert_eq!(poll(&mut ticket, &new), Poll::Pending);
     rig.queue.cancel();
     assert_eq!((poll(&mut ticket, &new), new.count()), (Poll::Ready(Err(QueueError::Closed)), 2));
+    let queue = Queue::new();
+    let mut ticket = queue.run(rig.store.root(), |_| Ok(5)).unwrap();
+    assert_eq!(poll(&mut ticket, &old), Poll::Pending);
+    drop(ticket);
+    assert_eq!(Arc::strong_count(&old), 1);
+    assert!(queue.step(&rig.store).unwrap());
+    assert_eq!(old.count(), 0);
 }
 
 /// S1-13: an executor that is run in a callback does not wait for itself either; with the answer there it goes on.
