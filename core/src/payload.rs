@@ -84,7 +84,7 @@ pub enum Form {
 pub struct Shapes(Arc<[Arc<Shape<Views>>; SHAPES]>);
 
 /// So many there are.
-const SHAPES: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
+const SHAPES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 
 impl Shapes {
     /// The one for payloads that the calling thread makes.
