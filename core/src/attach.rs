@@ -1,4 +1,4 @@
-use crate::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use enodev_handles::{Label, Pin};
 
