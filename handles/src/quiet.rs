@@ -91,11 +91,13 @@ where
     /// The first call, with the first panic of a drop of what columns hold of the objects
     /// ([`PayloadColumn`](crate::PayloadColumn)): all of that goes before any payload.
     pub fn take(&mut self) -> Option<(Handle<K>, P)> {
-        let mut panic = FirstPanic::default();
-        self.leave_columns(&mut panic);
-        panic.resume();
-        self.adopt();
+        if !self.is_alone {
+            let mut panic = FirstPanic::default();
+            self.leave_columns(&mut panic);
+            panic.resume();
+        }
         let (index, version) = self.marked.get(self.taken)?;
+        self.adopt();
         let slot = self.slots.slot(index).ok()?;
         self.taken += 1;
         // SAFETY: the object has been marked and drained, so by the protocol of `records` no reference to the payload is
@@ -219,7 +221,9 @@ where
 {
     fn drop(&mut self) {
         let mut panic = FirstPanic::default();
-        panic.catch(|| self.drop_payloads());
+        if !self.is_alone || self.taken < self.marked.len() {
+            panic.catch(|| self.drop_payloads());
+        }
         retire(self.slots, self.domain, self.marked.iter());
         panic.resume();
     }
