@@ -2,31 +2,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, DefaultHasher, RandomState};
-use std::sync::LazyLock;
 
 use enodev_attrs::Name;
 
 use crate::handle::KobjectHandle;
+use crate::keyed::Keyed;
 
 /// The links to an object: the directory and the name of each.
 pub(crate) type LinkSet = HashSet<(KobjectHandle, Name), Keyed>;
-
-/// Names come from outside: their hashes are keyed, so that nobody can choose names that collide. The key is one for the process,
-/// and maps do not carry it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Keyed;
-
-static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-
-impl BuildHasher for Keyed {
-    type Hasher = DefaultHasher;
-
-    fn build_hasher(&self) -> DefaultHasher {
-        // A schedule is to be replayed in another process.
-        if cfg!(any(loom, shuttle)) { DefaultHasher::new() } else { KEY.build_hasher() }
-    }
-}
 
 /// What stands in a directory beside attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +60,10 @@ impl Entries {
             Child::Object(object) => (&mut self.objects, object),
             Child::Link(target) => (&mut self.links, target),
         };
+        if map.is_empty() {
+            // It would hash the name.
+            return None;
+        }
         let (name, found) = map.remove_entry(name)?;
         if found != meant {
             map.insert(name, found);

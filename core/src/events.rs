@@ -72,7 +72,7 @@ impl OnAttr {
 }
 
 /// Calls wakers. One that panics keeps neither the others from being called nor the caller from going on.
-fn call(wakers: Vec<Waker>) {
+pub(crate) fn call(wakers: Vec<Waker>) {
     // Removals call wakers as well: the caller may have objects that are leaving in its hands.
     let _busy = Busy::begin();
     for waker in wakers {
@@ -106,12 +106,20 @@ impl Inner {
         {
             let pin = self.domain.pin();
             for object in objects {
-                if let Some(more) = self.nodes.get_leaving(&pin, object).ok().and_then(|node| node.more()) {
-                    wakers.extend(more.events.lock().attrs.values_mut().flat_map(OnAttr::take));
-                }
+                let node = self.nodes.get_leaving(&pin, object);
+                node.into_iter().for_each(|node| node.take_waiters(&mut wakers));
             }
         }
         call(wakers);
+    }
+}
+
+impl Node {
+    /// Takes out all who wait for attributes of the object, which is leaving.
+    pub(crate) fn take_waiters(&self, wakers: &mut Vec<Waker>) {
+        if let Some(more) = self.more() {
+            wakers.extend(more.events.lock().attrs.values_mut().flat_map(OnAttr::take));
+        }
     }
 }
 
@@ -178,9 +186,10 @@ impl Store {
         // Declared before the pin and the lock: where it is not needed it is dropped after both.
         let mut waker = Some(waker);
         let pin = self.inner.domain.pin();
-        let node = self.inner.nodes.get(&pin, file.object()).map_err(|_| Event::Gone)?;
+        // Who marks the object claims it too, and takes the waiters that it has then.
+        let node = self.inner.claim(&pin, file.object()).map_err(|_| Event::Gone)?;
         let mut events = node.more_or_new().events.lock();
-        match self.event_of(&pin, node, file, |seen| events.has_changed(file.attribute(), seen)) {
+        match self.event_of(&pin, &node, file, |seen| events.has_changed(file.attribute(), seen)) {
             Some(event) => Err(event),
             None => Ok(events.add(file.attribute(), waker.take())),
         }

@@ -56,6 +56,7 @@ mod members;
 mod order;
 mod node;
 mod entries;
+mod keyed;
 mod ranges;
 mod moves;
 mod topology;

@@ -1,6 +1,7 @@
 //! Lists of members that are read as they were at one moment, while they change.
 
 use std::array;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,15 +13,15 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const BITS: u32 = 5;
 const WIDTH: usize = 1 << BITS;
 
-/// A list in the order in which its members came. A copy costs nothing; a change copies what it shares with another copy of the way to
-/// the place that changes, and nothing else.
+/// A list in the order in which its members came. A copy costs what has changed since the last one; a change copies what the list
+/// shares with a copy of the way to the place that changes, and nothing else.
 ///
 /// # Invariants
 ///
 /// A node below the root holds something. The seats of members are below `next`, and `next` is at most what the root's height spans.
 #[derive(Debug, Clone)]
 pub(crate) struct Members<T> {
-    root: Option<Arc<Trunk<T>>>,
+    root: Option<Link<T>>,
     /// How many levels of branches are above the leaves.
     height: u32,
     next: u64,
@@ -37,8 +38,67 @@ pub(crate) struct Seat(u64);
     reason = "each node is allocated once, and leaves of handles are as large as branches"
 )]
 enum Trunk<T> {
-    Branch { below: [Option<Arc<Self>>; WIDTH], used: usize },
+    Branch { below: [Option<Link<T>>; WIDTH], used: usize },
     Leaf { members: [Option<T>; WIDTH], used: usize },
+}
+
+/// The way to a node. One that no copy of the list has is changed as it is: nobody has to be counted for that.
+///
+/// # Invariants
+///
+/// Below a node that copies have there are but such.
+#[derive(Debug)]
+enum Link<T> {
+    Own(Box<Trunk<T>>),
+    Shared(Arc<Trunk<T>>),
+}
+
+impl<T> Deref for Link<T> {
+    type Target = Trunk<T>;
+
+    fn deref(&self) -> &Trunk<T> {
+        match self {
+            Self::Own(trunk) => trunk,
+            Self::Shared(trunk) => trunk,
+        }
+    }
+}
+
+impl<T: Clone> Clone for Link<T> {
+    /// Copies what is not shared: see [`Members::share`].
+    fn clone(&self) -> Self {
+        Self::Shared(match self {
+            Self::Own(trunk) => Arc::new(Trunk::clone(trunk)),
+            Self::Shared(trunk) => Arc::clone(trunk),
+        })
+    }
+}
+
+impl<T: Clone> Link<T> {
+    fn new(trunk: Trunk<T>) -> Self {
+        Self::Own(Box::new(trunk))
+    }
+
+    /// The node, to be changed.
+    fn own(&mut self) -> &mut Trunk<T> {
+        if let Self::Shared(trunk) = self {
+            *self = Self::new(Trunk::clone(trunk));
+        }
+        match self {
+            Self::Own(trunk) => trunk,
+            // It was made the list's own just now.
+            Self::Shared(trunk) => Arc::make_mut(trunk),
+        }
+    }
+
+    /// Has copies share the node, and those below it.
+    fn share(self) -> Self {
+        let Self::Own(trunk) = self else { return self };
+        Self::Shared(Arc::new(match *trunk {
+            Trunk::Branch { below, used } => Trunk::Branch { below: below.map(|link| link.map(Self::share)), used },
+            leaf @ Trunk::Leaf { .. } => leaf,
+        }))
+    }
 }
 
 impl<T> Default for Members<T> {
@@ -48,6 +108,12 @@ impl<T> Default for Members<T> {
 }
 
 impl<T: Copy> Members<T> {
+    /// A copy, with which the list shares what it consists of. Each node that has changed since the last copy is moved once for that.
+    fn share(&mut self) -> Self {
+        self.root = self.root.take().map(Link::share);
+        self.clone()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -65,7 +131,7 @@ impl<T: Copy> Members<T> {
             let mut below: [_; WIDTH] = array::from_fn(|_| None);
             let used = usize::from(root.is_some());
             below[0] = root;
-            self.root = Some(Arc::new(Trunk::Branch { below, used }));
+            self.root = Some(Link::new(Trunk::Branch { below, used }));
             self.height += 1;
         }
         insert(&mut self.root, self.height, seat, member);
@@ -117,10 +183,9 @@ fn place(seat: u64, height: u32) -> usize {
     (seat >> (height * BITS)) as usize % WIDTH
 }
 
-fn insert<T: Copy>(trunk: &mut Option<Arc<Trunk<T>>>, height: u32, seat: u64, member: T) {
+fn insert<T: Copy>(link: &mut Option<Link<T>>, height: u32, seat: u64, member: T) {
     let at = place(seat, height);
-    let trunk = trunk.get_or_insert_with(|| Arc::new(Trunk::empty(height)));
-    match Arc::make_mut(trunk) {
+    match link.get_or_insert_with(|| Link::new(Trunk::empty(height))).own() {
         Trunk::Branch { below, used } => {
             *used += usize::from(below[at].is_none());
             insert(&mut below[at], height - 1, seat, member);
@@ -132,9 +197,9 @@ fn insert<T: Copy>(trunk: &mut Option<Arc<Trunk<T>>>, height: u32, seat: u64, me
     }
 }
 
-fn remove<T: Copy>(trunk: &mut Option<Arc<Trunk<T>>>, height: u32, seat: u64) -> Option<T> {
+fn remove<T: Copy>(link: &mut Option<Link<T>>, height: u32, seat: u64) -> Option<T> {
     let at = place(seat, height);
-    let (member, used) = match Arc::make_mut(trunk.as_mut()?) {
+    let (member, used) = match link.as_mut()?.own() {
         Trunk::Branch { below, used } => {
             let member = remove(&mut below[at], height - 1, seat)?;
             *used -= usize::from(below[at].is_none());
@@ -147,7 +212,7 @@ fn remove<T: Copy>(trunk: &mut Option<Arc<Trunk<T>>>, height: u32, seat: u64) ->
         }
     };
     if used == 0 {
-        *trunk = None;
+        *link = None;
     }
     Some(member)
 }
@@ -242,8 +307,8 @@ impl<T: Copy> Published<T> {
         if self.is_current(&last) {
             return Arc::clone(&last);
         }
-        let current = self.current.lock();
-        let snapshot = Arc::new(Snapshot { members: current.clone(), version: self.version() });
+        let mut current = self.current.lock();
+        let snapshot = Arc::new(Snapshot { members: current.share(), version: self.version() });
         self.last.store(Arc::clone(&snapshot));
         snapshot
     }
@@ -289,6 +354,7 @@ mod tests {
                         let seat = u64::from(pick) % (next + 2);
                         prop_assert_eq!(list.remove(Seat(seat)), model.remove(&seat));
                     }
+                    _ if pick % 2 == 0 => copies.push((list.share(), model.clone())),
                     _ => copies.push((list.clone(), model.clone())),
                 }
                 prop_assert_eq!(list.len(), model.len());

@@ -37,7 +37,7 @@ impl Moves {
     }
 
     /// The count, if nothing is being moved.
-    fn begin(&self) -> Option<u64> {
+    pub(crate) fn begin(&self) -> Option<u64> {
         // Acquire: pairs with the Release of `change`.
         let count = self.0.load(Ordering::Acquire);
         (count % 2 == 0).then_some(count)

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::mem;
 use std::sync::OnceLock;
 
 use enodev_attrs::Name;
@@ -55,6 +56,8 @@ pub(crate) struct Place {
 pub(crate) struct More {
     /// What stands in the directory beside attributes.
     pub(crate) entries: RwLock<Entries>,
+    /// The entries have gone with the object.
+    is_gone: AtomicBool,
     /// The links to this object.
     pub(crate) links_here: Mutex<LinkSet>,
     /// Where the object was moved to.
@@ -70,6 +73,14 @@ pub(crate) struct More {
 }
 
 impl More {
+    /// Takes all entries away: the object is leaving, and nobody adds any more.
+    pub(crate) fn take_entries(&self) -> Entries {
+        let entries = mem::take(&mut *self.entries.write());
+        // Relaxed: pairs with `Node::remove`, which it saves the lock.
+        self.is_gone.store(true, Ordering::Relaxed);
+        entries
+    }
+
     /// Gives the object a group. It is claimed, or nobody knows it yet.
     pub(crate) fn add_group(&self, group: GroupHandle, decision: &Decision, attrs: &[Of]) {
         self.presence.write().add(group, decision, attrs);
@@ -158,6 +169,11 @@ impl Node {
 
     /// Takes the entry away, if it is still the one that is meant.
     pub(crate) fn remove(&self, name: &str, child: Child) -> Option<Name> {
-        self.more()?.entries.write().remove(name, child)
+        let more = self.more()?;
+        // Relaxed: most often the caller's own. Who does not see it finds no entry.
+        if more.is_gone.load(Ordering::Relaxed) {
+            return None;
+        }
+        more.entries.write().remove(name, child)
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter;
-use std::mem;
-use std::ops::Range;
 use std::panic::Location;
+use std::sync::Arc;
 use std::thread::{self, Thread, ThreadId};
 use std::time::Instant;
 
+use enodev_attrs::Name;
 use enodev_handles::Pin;
 
 use crate::handle::{AsKobject, KobjectHandle, TypeHandle};
@@ -18,9 +18,6 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// So many objects are remembered unless the store is told otherwise.
 const KEPT: usize = 1024;
-
-/// Bytes that most removals of one object take.
-const BYTES: usize = 160;
 
 /// What a stale handle named, and how that came to leave. See [`Store::obituary`].
 ///
@@ -96,22 +93,36 @@ struct Kept {
     /// The oldest first.
     removals: VecDeque<Removed>,
     objects: usize,
+    /// Of the last removal: the next one is often called for at the same place, in the same directory.
+    site: Option<Arc<Site>>,
+    above: Option<Above>,
 }
 
-/// One removal, in as few pieces of memory as may be: it is written with every removal, and hardly ever read.
+/// Where removals are called for, and by whom.
 #[derive(Debug)]
-struct Removed {
-    /// The file of the call, the name of the thread, the names of the ancestors of the first object from its parent upwards, each with a
-    /// slash, and the names of the objects.
-    text: String,
-    /// Where in the text the file ends.
-    file_end: u32,
-    /// Where in the text the thread's name ends; the file's end where it has none.
-    thread_end: u32,
-    /// Where in the text the ancestors end.
-    ancestors_end: u32,
+struct Site {
+    file: Box<str>,
     line: u32,
     thread: ThreadId,
+    thread_name: Option<Box<str>>,
+}
+
+/// What is above objects of one directory.
+#[derive(Debug)]
+struct Above {
+    dir: KobjectHandle,
+    /// The count of moves: as long as it has not changed, so have no names.
+    moves: Option<u64>,
+    /// Their names, from the directory upwards, each with a slash.
+    names: Arc<str>,
+}
+
+/// One removal: it is written with every removal, and hardly ever read.
+#[derive(Debug)]
+struct Removed {
+    site: Arc<Site>,
+    /// The names of the ancestors of the first object from its parent upwards, each with a slash.
+    above: Arc<str>,
     when: Instant,
     first: Gone,
     /// What was below it, parents before children.
@@ -119,14 +130,13 @@ struct Removed {
 }
 
 /// One object of a removal.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Gone {
     object: KobjectHandle,
     parent: KobjectHandle,
     ty: Option<TypeHandle>,
     is_device: bool,
-    /// Where in the text its name ends; it begins where the one before ends.
-    end: u32,
+    name: Name,
 }
 
 impl Default for Obituaries {
@@ -166,77 +176,78 @@ impl Kept {
         last
     }
 
-    /// Makes room for a removal of so many objects, and gives memory for it.
-    fn make_room(&mut self, count: usize, most: usize) -> (String, Vec<Gone>) {
-        let (bytes, below) = (BYTES + 16 * (count - 1), count - 1);
-        let (mut text, mut gone) = self.forget_but(most - count).map_or_else(Default::default, Removed::into_memory);
+    /// Makes room for a removal of so many objects, and gives memory for those below its top.
+    fn make_room(&mut self, count: usize, most: usize) -> Vec<Gone> {
+        let mut below = self.forget_but(most - count).map_or_else(Vec::new, |removed| removed.below);
+        below.clear();
         // Small removals must not keep the memory of large ones.
-        if text.capacity() > 4 * bytes {
-            text = String::new();
+        if below.capacity() > 4 * (count - 1) {
+            below = Vec::new();
         }
-        if gone.capacity() > 4 * below {
-            gone = Vec::new();
-        }
-        text.reserve(bytes);
-        gone.reserve(below);
-        (text, gone)
+        below.reserve(count - 1);
+        below
+    }
+
+    /// Where the calling thread calls for a removal.
+    fn site(&mut self, call: &Location<'_>) -> Arc<Site> {
+        let (file, line) = (call.file(), call.line());
+        caller(|thread| {
+            let is_one = |site: &&Arc<Site>| site.line == line && site.thread == thread.id() && *site.file == *file;
+            if let Some(site) = self.site.as_ref().filter(is_one) {
+                return Arc::clone(site);
+            }
+            let thread_name = thread.name().map(Into::into);
+            let site = Arc::new(Site { file: file.into(), line, thread: thread.id(), thread_name });
+            self.site = Some(Arc::clone(&site));
+            site
+        })
+    }
+
+    /// The names above objects of a directory, where they are known.
+    fn above(&self, dir: KobjectHandle, moves: Option<u64>) -> Option<Arc<str>> {
+        let above = self.above.as_ref().filter(|above| above.dir == dir && above.moves == moves && moves.is_some())?;
+        Some(Arc::clone(&above.names))
+    }
+
+    fn push(&mut self, removed: Removed) {
+        self.objects += removed.len();
+        self.removals.push_back(removed);
     }
 }
 
 impl Removed {
-    fn into_memory(self) -> (String, Vec<Gone>) {
-        let (mut text, mut below) = (self.text, self.below);
-        text.clear();
-        below.clear();
-        (text, below)
-    }
-
     fn len(&self) -> usize {
         1 + self.below.len()
     }
 
-    fn text(&self, part: Range<u32>) -> Option<&str> {
-        self.text.get(part.start as usize..part.end as usize)
-    }
-
-    fn objects(&self) -> impl Iterator<Item = &Gone> {
-        iter::once(&self.first).chain(&self.below)
-    }
-
-    /// An object and its name.
-    fn find(&self, object: KobjectHandle) -> Option<(&Gone, &str)> {
-        let mut start = self.ancestors_end;
-        self.objects().find_map(|gone| {
-            let name = mem::replace(&mut start, gone.end)..gone.end;
-            (gone.object == object).then(|| Some((gone, self.text(name)?)))?
-        })
+    fn find(&self, object: KobjectHandle) -> Option<&Gone> {
+        iter::once(&self.first).chain(&self.below).find(|gone| gone.object == object)
     }
 
     fn path(&self, object: KobjectHandle) -> String {
-        let ancestors = self.text(self.thread_end..self.ancestors_end).unwrap_or_default();
         let mut names: Vec<&str> = Vec::new();
         let mut at = object;
-        while let Some((gone, name)) = self.find(at) {
-            names.push(name);
+        while let Some(gone) = self.find(at) {
+            names.push(&gone.name);
             at = gone.parent;
         }
-        names.extend(ancestors.split_terminator('/'));
+        names.extend(self.above.split_terminator('/'));
         let slashed = |name: &&str| ["/", name].concat();
         names.iter().rev().map(slashed).collect()
     }
 
     fn obituary(&self, object: KobjectHandle) -> Option<(Obituary, Option<TypeHandle>)> {
-        let (gone, _) = self.find(object)?;
+        let (gone, site) = (self.find(object)?, &*self.site);
         let obituary = Obituary {
             object,
             is_device: gone.is_device,
             type_name: None,
             path: self.path(object),
             top: self.path(self.first.object),
-            file: self.text(0..self.file_end)?.into(),
-            line: self.line,
-            thread: self.thread,
-            thread_name: self.text(self.file_end..self.thread_end).filter(|name| !name.is_empty()).map(Into::into),
+            file: site.file.to_string(),
+            line: site.line,
+            thread: site.thread,
+            thread_name: site.thread_name.as_deref().map(Into::into),
             when: self.when,
             is_leaving: false,
             successor: None,
@@ -255,46 +266,55 @@ impl Inner {
     pub(crate) fn remember(&self, pin: &Pin<'_>, mut objects: impl ExactSizeIterator<Item = KobjectHandle>) {
         let most = self.obituaries.most();
         let count = objects.len().min(most);
-        let Some(top) = objects.next().filter(|_| count > 0) else { return };
-        let (call, when) = (Location::caller(), Instant::now());
-        let (mut text, mut below) = self.obituaries.kept.lock().make_room(count, most);
-        text.push_str(call.file());
-        let file_end = end(&text);
-        let thread = caller(|thread| {
-            text.push_str(thread.name().unwrap_or_default());
-            thread.id()
-        });
-        let thread_end = end(&text);
-        self.moves.mostly_settled(|| {
-            text.truncate(thread_end as usize);
-            let mut above = self.nodes.get_leaving(pin, top).map(|node| node.place().parent);
-            while let Some(node) = above.ok().and_then(|above| self.nodes.get_leaving(pin, above).ok()) {
-                let place = node.place();
-                let Some(name) = &place.name else { break };
-                text.push_str(name);
-                text.push('/');
-                above = Ok(place.parent);
-            }
-        });
-        let ancestors_end = end(&text);
-        let Some(first) = self.gone(pin, top, &mut text) else { return };
-        below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object, &mut text)));
-        let removed =
-            Removed { text, file_end, thread_end, ancestors_end, line: call.line(), thread, when, first, below };
+        let top = objects.next().filter(|_| count > 0);
+        let Some(first) = top.and_then(|top| self.gone(pin, top)) else { return };
+        let (call, when, moves) = (Location::caller(), Instant::now(), self.moves.begin());
         let mut kept = self.obituaries.kept.lock();
-        kept.objects += removed.len();
-        kept.removals.push_back(removed);
+        let (site, mut below) = (kept.site(call), kept.make_room(count, most));
+        let known = kept.above(first.parent, moves);
+        if count == 1 {
+            if let Some(above) = known {
+                kept.push(Removed { site, above, when, first, below });
+                return;
+            }
+        }
+        drop(kept);
+        let above = known.unwrap_or_else(|| self.names_above(pin, first.parent));
+        let found = Above { dir: first.parent, moves, names: Arc::clone(&above) };
+        below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object)));
+        let mut kept = self.obituaries.kept.lock();
+        if moves == self.moves.begin() {
+            kept.above = Some(found);
+        }
+        kept.push(Removed { site, above, when, first, below });
         // Others may have come since there was room.
         let last = kept.forget_but(most);
         drop(kept);
         drop(last);
     }
 
-    fn gone(&self, pin: &Pin<'_>, object: KobjectHandle, text: &mut String) -> Option<Gone> {
+    /// The names of a directory and of what is above it, each with a slash.
+    fn names_above(&self, pin: &Pin<'_>, dir: KobjectHandle) -> Arc<str> {
+        let mut names = String::new();
+        self.moves.mostly_settled(|| {
+            names.clear();
+            let mut above = dir;
+            while let Ok(node) = self.nodes.get_leaving(pin, above) {
+                let place = node.place();
+                let Some(name) = &place.name else { break };
+                names.push_str(name);
+                names.push('/');
+                above = place.parent;
+            }
+        });
+        names.into()
+    }
+
+    fn gone(&self, pin: &Pin<'_>, object: KobjectHandle) -> Option<Gone> {
         let node = self.nodes.get_leaving(pin, object).ok()?;
         let place = node.place();
-        text.push_str(place.name.as_deref()?);
-        Some(Gone { object, parent: place.parent, ty: node.ty, is_device: node.is_device, end: end(text) })
+        let (name, parent) = (place.name.clone()?, place.parent);
+        Some(Gone { object, parent, ty: node.ty, is_device: node.is_device, name })
     }
 }
 
@@ -304,11 +324,6 @@ fn caller<R>(mut tell: impl FnMut(&Thread) -> R) -> R {
         static CALLER: Thread = thread::current();
     }
     CALLER.try_with(&mut tell).unwrap_or_else(|_| tell(&thread::current()))
-}
-
-/// Where a text ends. A longer one is of no use to anybody.
-fn end(text: &str) -> u32 {
-    u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
 /// What has left.

@@ -3,6 +3,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::slice;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use enodev_attrs::Errno;
@@ -10,6 +11,7 @@ use enodev_handles::{Pin, Stale};
 
 use crate::entries::{Child, forget};
 use crate::error::{Error, Result};
+use crate::events::call;
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, kind};
 use crate::node::Node;
 use crate::payload::Body;
@@ -139,12 +141,11 @@ impl Store {
         }
         let mut leaving = nodes.leave();
         match self.mark_leaf(&mut leaving, object) {
-            Ok(()) => {}
+            Ok(wakers) => call(wakers),
             // Another thread has been quicker.
             Err(Error::Errno(Errno::ENODEV) | Error::Leaving) => return Err(self.gone(object)),
             Err(error) => return Err(error),
         }
-        self.inner.wake_all([object]);
         let quiet = drain(leaving)?;
         let (_, body) = self.finish(quiet, object);
         body.and_then(|body| body.payload.into_value()).ok_or(Error::WrongType)
@@ -183,11 +184,11 @@ impl Store {
     #[track_caller]
     fn unregister_below(&self, top: KobjectHandle) -> Result<Removal> {
         let mut leaving = self.inner.nodes.leave();
-        let Marked { ours, others } = self.mark_subtree(&mut leaving, top)?;
+        let Marked { ours, others, wakers } = self.mark_subtree(&mut leaving, top)?;
+        call(wakers);
         if ours == 0 {
             return Err(self.gone(top));
         }
-        self.inner.wake_all(leaving.handles());
         if leaving.is_inside() {
             // None of the `others` is left to be joined: who is inside an object may not, so `mark_subtree` has refused where
             // there is one.
@@ -232,22 +233,27 @@ impl Store {
     }
 
     #[track_caller]
-    fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result {
+    fn mark_leaf(&self, leaving: &mut Leaving<'_>, object: KobjectHandle) -> Result<Vec<Waker>> {
         let pin = self.inner.domain.pin();
         let claim = self.inner.claim(&pin, object)?;
         if claim.has_children() {
             return Err(Error::HasChildren);
         }
         self.inner.remember(&pin, iter::once(object));
-        Ok(leaving.mark_under(&pin, object)?)
+        leaving.mark_under(&pin, object)?;
+        let mut wakers = Vec::new();
+        claim.take_waiters(&mut wakers);
+        Ok(wakers)
     }
 
     /// Marks all or nothing. What another thread has marked before is its, with the whole of that subtree.
     #[track_caller]
     fn mark_subtree(&self, leaving: &mut Leaving<'_>, top: KobjectHandle) -> Result<Marked> {
         // Asked about only where it is there, so that one that has gone is one `ENODEV`.
-        if self.inner.nodes.contains(top) && self.mark_leaf(leaving, top).is_ok() {
-            return Ok(Marked { ours: 1, others: Vec::new() });
+        if self.inner.nodes.contains(top) {
+            if let Ok(wakers) = self.mark_leaf(leaving, top) {
+                return Ok(Marked { ours: 1, others: Vec::new(), wakers });
+            }
         }
         let _still = self.inner.topology.still();
         let pin = self.inner.domain.pin();
@@ -274,7 +280,9 @@ impl Store {
         }
         self.inner.remember(&pin, ours.iter().map(|(object, _)| *object));
         ours.iter().rev().try_for_each(|(object, _)| leaving.mark_under(&pin, *object))?;
-        Ok(Marked { ours: ours.len(), others })
+        let mut wakers = Vec::new();
+        ours.iter().for_each(|(_, claim)| claim.take_waiters(&mut wakers));
+        Ok(Marked { ours: ours.len(), others, wakers })
     }
 
     /// The object and all below it, children before parents. What is already leaving is among them.
@@ -313,8 +321,7 @@ impl Store {
                     dir.remove(&link, Child::Link(object));
                 }
             }
-            let entries = mem::take(&mut *more.entries.write());
-            for (name, target) in entries.into_links() {
+            for (name, target) in more.take_entries().into_links() {
                 let target = self.inner.nodes.get_leaving(&pin, target);
                 if let Some(more) = target.ok().and_then(Node::more) {
                     forget(&mut more.links_here.lock(), &(object, name));
@@ -342,6 +349,8 @@ struct Marked {
     ours: usize,
     /// Those that others had.
     others: Vec<KobjectHandle>,
+    /// Of those who waited for attributes of ours. To be called when nothing is held.
+    wakers: Vec<Waker>,
 }
 
 /// Detaches the objects, also when a payload's drop panics.

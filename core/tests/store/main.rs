@@ -29,6 +29,7 @@ mod model;
 mod moves;
 mod obituaries;
 mod operations;
+mod overlaps;
 mod own_end;
 mod paths;
 mod payloads;
