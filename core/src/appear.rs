@@ -8,8 +8,7 @@ use enodev_handles::Pin;
 use crate::binding::{OnBus, Part};
 use crate::entries::{Child, forget};
 use crate::error::{Error, Result};
-use crate::handle::{DeviceHandle, GroupHandle, KobjectHandle, device};
-use crate::members::{Members, Seat};
+use crate::handle::{GroupHandle, KobjectHandle, device};
 use crate::new_device::{Begin, NewLink};
 use crate::node::Node;
 use crate::observe::Phase;
@@ -48,14 +47,15 @@ struct Newcomer<'a> {
 }
 
 impl Store {
-    /// Puts an object into the tree. What it does not use of its arguments is left to the caller to drop, outside all locks.
+    /// Puts an object into the tree. What it does not use of its arguments is left to the caller to drop, outside all locks. The caller is
+    /// pinned afterwards, for whatever it looks up next.
     pub(crate) fn insert(
         &self,
         parent: KobjectHandle,
         name: Name,
         begin: &mut Begin,
         payload: &mut Option<Payload>,
-    ) -> Result<KobjectHandle> {
+    ) -> Result<(KobjectHandle, Pin<'_>)> {
         let slot = self.inner.nodes.reserve()?;
         let object = slot.handle();
         let node = Node::new(name.clone(), parent, begin.ty, begin.is_device);
@@ -64,7 +64,7 @@ impl Store {
             state.set_untold();
         }
         let decisions = self.decide_new(object, begin, payload)?;
-        let is_linked = begin.links.iter().any(|link| link.dir.is_some());
+        let is_linked = begin.links().iter().any(|link| link.dir.is_some());
         // Who claims several directories shuts out everybody else who does.
         let _moving = is_linked.then(|| self.inner.topology.moving());
         let pin = self.inner.domain.pin();
@@ -83,17 +83,19 @@ impl Store {
         if !decisions.own.is_empty() || !decisions.added.is_empty() {
             state.set_changed();
         }
-        Ok(slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::NONE), state, part }))
+        slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::NONE), state, part });
+        drop(claims);
+        Ok((object, pin))
     }
 
     /// Asks the callbacks of groups about a new object. They are foreign code, so before any lock.
     fn decide_new(&self, object: KobjectHandle, begin: &mut Begin, payload: &mut Option<Payload>) -> Result<Decisions> {
-        if let Some(class) = begin.class {
+        if let Some((more, class)) = begin.more.as_mut().and_then(|more| more.class.map(|class| (more, class))) {
             let pin = self.inner.domain.pin();
-            begin.groups.extend(&self.inner.classes.get(&pin, class)?.groups);
+            more.groups.extend(&self.inner.classes.get(&pin, class)?.groups);
         }
-        let own = self.decide_all(object, begin.ty, payload)?;
-        let added = self.decide_added(object, &begin.groups, payload)?;
+        let own = self.decide_all(object, begin, payload)?;
+        let added = self.decide_added(object, begin.groups(), payload)?;
         Ok(Decisions { own, added })
     }
 
@@ -115,9 +117,9 @@ impl Store {
         for (group, decision) in &decisions.added {
             self.give_group(pin, node, *group, decision)?;
         }
-        self.make_links(pin, claims, newcomer, &begin.links)?;
-        self.take_seats(pin, newcomer.object, begin).inspect_err(|_| {
-            begin.links.iter().for_each(|link| self.take_link(pin, claims, newcomer, link));
+        self.make_links(pin, claims, newcomer, begin.links())?;
+        self.take_places(pin, newcomer.object, begin).inspect_err(|_| {
+            begin.links().iter().for_each(|link| self.take_link(pin, claims, newcomer, link));
         })
     }
 
@@ -196,44 +198,59 @@ impl Store {
     }
 
     /// Puts an object on its bus and into its class, both or neither.
-    fn take_seats(&self, pin: &Pin<'_>, object: KobjectHandle, begin: &mut Begin) -> Result<Option<Box<Part>>> {
-        if begin.bus.is_none() && begin.class.is_none() {
+    fn take_places(&self, pin: &Pin<'_>, object: KobjectHandle, begin: &mut Begin) -> Result<Option<Box<Part>>> {
+        if begin.bus.is_none() && begin.class().is_none() {
             return Ok(None);
         }
         let device = device(object);
-        let class = match begin.class {
+        let class = match begin.class() {
             None => None,
             Some(class) => {
-                let seat = |list: &mut Members<DeviceHandle>| -> Result<Seat> {
-                    // As long as it has a member it stays.
-                    self.inner.classes.get(pin, class)?;
-                    Ok(list.push(device))
-                };
-                Some((class, self.inner.classes.get(pin, class)?.devices.change(seat)?))
+                let devices = &self.inner.classes.get(pin, class)?.devices;
+                // As long as it has a member it stays.
+                Some((class, devices.enter(device, || Ok(self.inner.classes.get(pin, class).map(drop)?))?))
             }
         };
         let on_bus = begin.bus.as_ref().map(|(bus, _)| {
-            let seat = |list: &mut Members<DeviceHandle>| -> Result<Seat> {
-                self.inner.buses.get(pin, *bus)?;
-                Ok(list.push(device))
-            };
-            self.inner.buses.get(pin, *bus)?.devices.change(seat)
+            let devices = &self.inner.buses.get(pin, *bus)?.devices;
+            devices.enter(device, || Ok(self.inner.buses.get(pin, *bus).map(drop)?))
         });
-        let seat = on_bus.transpose().inspect_err(|_| self.leave_seats(&[], class.as_slice()))?;
-        let bus = begin.bus.take().zip(seat).map(|((bus, id), seat)| OnBus { bus, seat, id });
+        let spot = on_bus.transpose().inspect_err(|_| self.leave_lists(pin, &[], class.as_slice()))?;
+        let bus = begin.bus.take().zip(spot).map(|((bus, id), spot)| OnBus { bus, spot, id });
         Ok(Some(Box::new(Part::new(bus, class))))
     }
 
-    /// Tells of a device that has been put into the tree, and has it find a driver.
-    pub(crate) fn announce(&self, object: KobjectHandle) {
-        if self.is_observed() {
+    /// Tells of a device that has been put into the tree, and has it find a driver. Where the caller still has a pin it need not be made
+    /// anew.
+    pub(crate) fn announce(&self, object: KobjectHandle, pin: Option<Pin<'_>>) {
+        let has_drivers = if self.is_observed() {
+            drop(pin);
             // Inside, so that nobody is told of its leaving before this is over. One that leaves already is not told of, neither as
             // new nor as leaving.
             let Ok(body) = self.inner.nodes.enter(object) else { return };
             body.state.set_told();
             let bus = body.part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
             self.tell_of(Phase::Added, object, bus);
+            self.has_drivers(object)
+        } else {
+            let has_drivers = self.has_drivers(object);
+            drop(pin);
+            has_drivers
+        };
+        if !has_drivers {
+            return;
         }
+        let Ok(_parent) = self.hold_parent(object) else { return };
+        let Ok(Some(held)) = self.hold(object) else { return };
+        // Who had the lock before may have gone through the drivers for it.
+        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
+        if self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
+            let _ = self.find_driver(&held, object, Vec::new());
+        }
+    }
+
+    /// Whether there are drivers on the bus of a new device, which seeks one then. Who adds one from now on asks it about the device.
+    fn has_drivers(&self, object: KobjectHandle) -> bool {
         let has_drivers = || {
             let body = self.inner.nodes.enter(object).ok()?;
             let part = body.part.as_ref()?;
@@ -253,15 +270,6 @@ impl Store {
             part.seek(is_seeking);
             is_seeking.then_some(())
         };
-        if has_drivers().is_none() {
-            return;
-        }
-        let Ok(_parent) = self.hold_parent(object) else { return };
-        let Ok(Some(held)) = self.hold(object) else { return };
-        // Who had the lock before may have gone through the drivers for it.
-        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
-        if self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
-            let _ = self.find_driver(&held, object, Vec::new());
-        }
+        has_drivers().is_some()
     }
 }

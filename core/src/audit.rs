@@ -4,9 +4,10 @@ use std::fmt;
 use enodev_handles::{Arena, Kind, Pin};
 
 use crate::binding::Part;
+use crate::crowd::Spot;
 use crate::entries::Child;
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle};
-use crate::members::{Published, Seat};
+use crate::members::Published;
 use crate::node::Node;
 use crate::store::Store;
 
@@ -208,11 +209,11 @@ impl Store {
     }
 
     fn audit_members(&self, pin: &Pin<'_>, audit: &mut Audit) {
-        let mut seats = HashSet::new();
+        let mut spots = HashSet::new();
         for (bus, meta) in self.inner.buses.iter(pin) {
-            for (seat, device) in meta.devices.load().members.behind(None) {
-                seats.insert((device.kobject(), seat, true));
-                let sits = |part: &Part| part.bus.as_ref().is_some_and(|on| (on.bus, on.seat) == (bus, seat));
+            for (spot, device) in meta.devices.load().spots() {
+                spots.insert((device.kobject(), spot, true));
+                let sits = |part: &Part| part.bus.as_ref().is_some_and(|on| (on.bus, on.spot) == (bus, spot));
                 if !self.part_of(device.kobject(), sits).unwrap_or(false) && !self.is_leaving(device) {
                     audit.add(FindingKind::Member, device, format!("bus '{}' lists it", meta.name));
                 }
@@ -222,9 +223,9 @@ impl Store {
             }
         }
         for (class, meta) in self.inner.classes.iter(pin) {
-            for (seat, device) in meta.devices.load().members.behind(None) {
-                seats.insert((device.kobject(), seat, false));
-                let sits = self.part_of(device.kobject(), |part| part.class) == Some(Some((class, seat)));
+            for (spot, device) in meta.devices.load().spots() {
+                spots.insert((device.kobject(), spot, false));
+                let sits = self.part_of(device.kobject(), |part| part.class) == Some(Some((class, spot)));
                 if !sits && !self.is_leaving(device) {
                     audit.add(FindingKind::Member, device, format!("class '{}' lists it", meta.name));
                 }
@@ -232,10 +233,10 @@ impl Store {
         }
         for (object, _) in self.inner.nodes.iter(pin) {
             let own =
-                self.part_of(object, |part| (part.bus.as_ref().map(|on| on.seat), part.class.map(|(_, seat)| seat)));
+                self.part_of(object, |part| (part.bus.as_ref().map(|on| on.spot), part.class.map(|(_, spot)| spot)));
             let (bus, class) = own.unwrap_or_default();
             let is_lost =
-                |seat: Option<Seat>, is_bus| seat.is_some_and(|seat| !seats.contains(&(object, seat, is_bus)));
+                |spot: Option<Spot>, is_bus| spot.is_some_and(|spot| !spots.contains(&(object, spot, is_bus)));
             if is_lost(bus, true) || is_lost(class, false) {
                 audit.add(FindingKind::Member, object, "its bus or its class does not list it");
             }

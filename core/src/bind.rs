@@ -285,14 +285,14 @@ impl Store {
 
     /// Has a new driver asked about the devices of its bus.
     pub(crate) fn offer_devices(&self, driver: DriverHandle) {
-        let snapshot = {
+        let devices = {
             let pin = self.inner.domain.pin();
             let Ok(meta) = self.inner.drivers.get(&pin, driver) else { return };
             let Ok(bus) = self.inner.buses.get(&pin, meta.bus) else { return };
             bus.devices.load()
         };
         // Those that come after this find the driver on the bus as they are announced: to ask about them here would be to ask twice.
-        snapshot.members.iter().for_each(|device| self.offer(device, driver));
+        devices.iter().for_each(|device| self.offer(device, driver));
     }
 
     /// Asks a driver about one device, if that is free. What comes of it is the driver's business.

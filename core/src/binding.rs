@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use enodev_handles::{Active, Exclusive, Lock};
 
+use crate::crowd::Spot;
 use crate::driver::Data;
 use crate::error::{Error, Result};
 use crate::handle::{AsKobject, BindingHandle, BusHandle, ClassHandle, DeviceHandle, DriverHandle};
@@ -19,7 +20,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// What an object has that is on a bus or in a class.
 pub(crate) struct Part {
     pub(crate) bus: Option<OnBus>,
-    pub(crate) class: Option<(ClassHandle, Seat)>,
+    pub(crate) class: Option<(ClassHandle, Spot)>,
     /// Held while a callback runs on the device, and while a child is added.
     lock: OnceLock<Exclusive<()>>,
     /// The bits of the binding's handle, or 0.
@@ -35,19 +36,19 @@ pub(crate) struct Part {
 /// Of a device on a bus.
 pub(crate) struct OnBus {
     pub(crate) bus: BusHandle,
-    pub(crate) seat: Seat,
+    pub(crate) spot: Spot,
     /// What the device says that it is. It belongs to the bus's code.
     pub(crate) id: Box<dyn Any + Send + Sync>,
 }
 
 impl Part {
-    pub(crate) fn new(bus: Option<OnBus>, class: Option<(ClassHandle, Seat)>) -> Self {
+    pub(crate) fn new(bus: Option<OnBus>, class: Option<(ClassHandle, Spot)>) -> Self {
         let [is_ready, is_seeking, is_asleep] = [false; 3].map(AtomicBool::new);
         Self { bus, class, lock: OnceLock::new(), binding: AtomicU64::new(0), is_ready, is_seeking, is_asleep }
     }
 
-    pub(crate) fn seat_on_bus(&self) -> Option<(BusHandle, Seat)> {
-        self.bus.as_ref().map(|on| (on.bus, on.seat))
+    pub(crate) fn spot_on_bus(&self) -> Option<(BusHandle, Spot)> {
+        self.bus.as_ref().map(|on| (on.bus, on.spot))
     }
 
     pub(crate) fn lock(&self) -> Lock {

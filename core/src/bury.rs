@@ -5,11 +5,11 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use enodev_attrs::contain::contain;
-use enodev_handles::Quiet;
+use enodev_handles::{Pin, Quiet};
 
 use crate::binding::Part;
-use crate::handle::{BindingHandle, BusHandle, ClassHandle, DeviceHandle, DriverHandle, KobjectHandle, kind};
-use crate::members::{Published, Seat};
+use crate::crowd::Spot;
+use crate::handle::{BindingHandle, BusHandle, ClassHandle, DriverHandle, KobjectHandle, kind};
 use crate::node::Node;
 use crate::observe::Phase;
 use crate::order::Turn;
@@ -21,15 +21,15 @@ type Drained<'a> = Quiet<'a, kind::Kobject, Node, Body>;
 
 impl Store {
     /// Has drivers let go of what leaves, tells the observers, and drops the payloads, children before parents. One payload is not
-    /// dropped but handed back, if it is among them.
+    /// dropped but handed back, if it is among them. The places on buses and in classes that they still have then are left to the caller.
     ///
     /// # Panics
     ///
     /// With the first panic of a payload's or a driver's drop, after all have been dropped.
-    pub(crate) fn bury(&self, quiet: &mut Drained<'_>, kept: KobjectHandle) -> Option<Body> {
+    pub(crate) fn bury(&self, quiet: &mut Drained<'_>, kept: KobjectHandle, spots: &mut Spots) -> Option<Body> {
         let is_observed = self.is_observed();
         // Where nobody is told of one after the other, they leave together.
-        let mut seats = (!is_observed && quiet.len() > 1).then(Seats::default);
+        let mut spots = (!is_observed).then_some(spots);
         let (mut found, mut panic, mut orphans) = (None, None, Vec::new());
         // Those that follow, where they have been taken, the next one last.
         let (mut queue, mut all_taken) = (Vec::new(), false);
@@ -42,7 +42,7 @@ impl Store {
                     queue.extend(std::iter::from_fn(|| take(quiet, &mut panic)));
                     queue.reverse();
                 }
-                orphans.extend(self.say_farewell(object, &mut body, &queue, seats.as_mut(), &mut panic));
+                orphans.extend(self.say_farewell(object, &mut body, &queue, spots.as_deref_mut(), &mut panic));
             }
             if object == kept {
                 found = Some(body);
@@ -50,7 +50,6 @@ impl Store {
                 keep_first(&mut panic, first);
             }
         }
-        seats.into_iter().for_each(|seats| self.leave_seats(&seats.on_buses, &seats.in_classes));
         for driver in orphans {
             if let Err(first) = catch_unwind(AssertUnwindSafe(|| self.drop_orphan(Some(driver)))) {
                 keep_first(&mut panic, first);
@@ -68,7 +67,7 @@ impl Store {
         object: KobjectHandle,
         body: &mut Body,
         above: &[(KobjectHandle, Body)],
-        seats: Option<&mut Seats>,
+        spots: Option<&mut Spots>,
         panic: &mut Option<Box<dyn Any + Send>>,
     ) -> Option<DriverHandle> {
         let Body { payload, part, state } = body;
@@ -89,12 +88,12 @@ impl Store {
             if let Err(first) = catch_unwind(AssertUnwindSafe(|| drop(id))) {
                 keep_first(panic, first);
             }
-            match seats {
-                Some(seats) => {
-                    seats.on_buses.extend(part.seat_on_bus());
-                    seats.in_classes.extend(part.class);
+            match spots {
+                Some(spots) => spots.add(part),
+                None => {
+                    let pin = self.inner.domain.pin();
+                    self.leave_lists(&pin, part.spot_on_bus().as_slice(), part.class.as_slice());
                 }
-                None => self.leave_seats(part.seat_on_bus().as_slice(), part.class.as_slice()),
             }
         }
         if is_told {
@@ -123,32 +122,49 @@ impl Store {
     }
 
     /// Takes devices off their buses and out of their classes: those that sit on one, one after the other, in one change.
-    pub(crate) fn leave_seats(&self, on_buses: &[(BusHandle, Seat)], in_classes: &[(ClassHandle, Seat)]) {
-        let pin = self.inner.domain.pin();
-        for seats in on_buses.chunk_by(|one, next| one.0 == next.0) {
-            let meta = seats.first().and_then(|(bus, _)| self.inner.buses.get(&pin, *bus).ok());
-            meta.into_iter().for_each(|meta| leave(&meta.devices, seats));
+    pub(crate) fn leave_lists(
+        &self,
+        pin: &Pin<'_>,
+        on_buses: &[(BusHandle, Spot)],
+        in_classes: &[(ClassHandle, Spot)],
+    ) {
+        for spots in on_buses.chunk_by(|one, next| one.0 == next.0) {
+            let meta = spots.first().and_then(|(bus, _)| self.inner.buses.get(pin, *bus).ok());
+            meta.into_iter().for_each(|meta| meta.devices.leave(spots));
         }
-        for seats in in_classes.chunk_by(|one, next| one.0 == next.0) {
-            let meta = seats.first().and_then(|(class, _)| self.inner.classes.get(&pin, *class).ok());
-            meta.into_iter().for_each(|meta| leave(&meta.devices, seats));
+        for spots in in_classes.chunk_by(|one, next| one.0 == next.0) {
+            let meta = spots.first().and_then(|(class, _)| self.inner.classes.get(pin, *class).ok());
+            meta.into_iter().for_each(|meta| meta.devices.leave(spots));
         }
     }
 }
 
-/// The seats of devices that leave together.
+/// Where devices are that leave together. Most often it is one device: that one needs no memory.
 #[derive(Default)]
-struct Seats {
-    on_buses: Vec<(BusHandle, Seat)>,
-    in_classes: Vec<(ClassHandle, Seat)>,
+pub(crate) struct Spots {
+    bus: Option<(BusHandle, Spot)>,
+    class: Option<(ClassHandle, Spot)>,
+    on_buses: Vec<(BusHandle, Spot)>,
+    in_classes: Vec<(ClassHandle, Spot)>,
 }
 
-fn leave<K>(list: &Published<DeviceHandle>, seats: &[(K, Seat)]) {
-    list.change(|list| {
-        for (_, seat) in seats {
-            list.remove(*seat);
+impl Spots {
+    fn add(&mut self, part: &Part) {
+        match self.bus {
+            None => self.bus = part.spot_on_bus(),
+            Some(_) => self.on_buses.extend(part.spot_on_bus()),
         }
-    });
+        match self.class {
+            None => self.class = part.class,
+            Some(_) => self.in_classes.extend(part.class),
+        }
+    }
+
+    /// Takes all of them away.
+    pub(crate) fn leave(&self, store: &Store, pin: &Pin<'_>) {
+        store.leave_lists(pin, self.bus.as_slice(), self.class.as_slice());
+        store.leave_lists(pin, &self.on_buses, &self.in_classes);
+    }
 }
 
 /// The next payload, whatever the drops of what columns hold do.

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use enodev_attrs::Name;
 
+use crate::crowd::Crowd;
 use crate::error::{Error, Result};
 use crate::handle::{BusHandle, DeviceHandle, DriverHandle};
 use crate::members::Published;
@@ -96,7 +97,7 @@ impl<B> fmt::Debug for Bus<B> {
 #[derive(Debug)]
 pub(crate) struct BusMeta {
     pub(crate) name: Name,
-    pub(crate) devices: Published<DeviceHandle>,
+    pub(crate) devices: Crowd,
     pub(crate) drivers: Published<DriverHandle>,
 }
 
@@ -114,7 +115,7 @@ impl Store {
     ///
     /// [`Error::Name`], [`Error::Full`]. The bus's code is dropped.
     pub fn register_bus<B: BusType>(&self, name: &str, bus: B) -> Result<Bus<B>> {
-        let meta = BusMeta { name: Name::new(name)?, devices: Published::default(), drivers: Published::default() };
+        let meta = BusMeta { name: Name::new(name)?, devices: Crowd::default(), drivers: Published::default() };
         let code = BusCode { code: Box::new(bus), locks_parent: B::LOCKS_PARENT };
         Ok(Bus { handle: self.inner.buses.insert(meta, code)?, ty: PhantomData })
     }
@@ -133,13 +134,14 @@ impl Store {
         {
             let pin = self.inner.domain.pin();
             let meta = self.inner.buses.get(&pin, bus)?;
-            // Who joins looks under the lock of the one list or the other whether the bus is there.
-            meta.devices.change(|devices| {
-                meta.drivers.change(|drivers| match devices.len() + drivers.len() {
+            // Who joins looks under a lock of the one list or the other whether the bus is there.
+            let marked = meta.devices.when_empty(|| {
+                meta.drivers.change(|drivers| match drivers.len() {
                     0 => leaving.mark_under(&pin, bus).map_err(Error::from),
                     _ => Err(Error::InUse),
                 })
-            })?;
+            });
+            marked.ok_or(Error::InUse)??;
         }
         leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
         Ok(())
@@ -161,7 +163,7 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn devices_on(&self, bus: BusHandle) -> Result<impl Iterator<Item = DeviceHandle> + use<>> {
-        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus)?.devices.load().members.iter())
+        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus)?.devices.load().iter())
     }
 
     /// The drivers of a bus, as [`devices_on`](Self::devices_on).

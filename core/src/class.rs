@@ -1,15 +1,15 @@
 use enodev_attrs::Name;
 
+use crate::crowd::Crowd;
 use crate::error::{Error, Result};
 use crate::handle::{ClassHandle, DeviceHandle, GroupHandle};
-use crate::members::Published;
 use crate::store::Store;
 
 /// What the store keeps of a class.
 #[derive(Debug)]
 pub(crate) struct ClassMeta {
     pub(crate) name: Name,
-    pub(crate) devices: Published<DeviceHandle>,
+    pub(crate) devices: Crowd,
     /// What each of them is given.
     pub(crate) groups: Vec<GroupHandle>,
 }
@@ -26,7 +26,7 @@ impl Store {
         if !groups.iter().all(|group| self.inner.groups.contains(*group)) {
             return Err(enodev_attrs::Errno::ENODEV.into());
         }
-        Ok(self.inner.classes.insert(ClassMeta { name, devices: Published::default(), groups: groups.into() }, ())?)
+        Ok(self.inner.classes.insert(ClassMeta { name, devices: Crowd::default(), groups: groups.into() }, ())?)
     }
 
     /// Unregisters a class that has no devices any more.
@@ -38,11 +38,10 @@ impl Store {
         let mut leaving = self.inner.classes.leave();
         {
             let pin = self.inner.domain.pin();
-            // Who joins looks under the lock of the list whether the class is there.
-            self.inner.classes.get(&pin, class)?.devices.change(|devices| match devices.len() {
-                0 => leaving.mark_under(&pin, class).map_err(Error::from),
-                _ => Err(Error::InUse),
-            })?;
+            // Who joins looks under a lock of the list whether the class is there.
+            let devices = &self.inner.classes.get(&pin, class)?.devices;
+            let marked = devices.when_empty(|| leaving.mark_under(&pin, class).map_err(Error::from));
+            marked.ok_or(Error::InUse)??;
         }
         drop(leaving.drain().map_err(|(_, error)| error)?);
         Ok(())
@@ -73,6 +72,6 @@ impl Store {
     ///
     /// `ENODEV`.
     pub fn devices_in(&self, class: ClassHandle) -> Result<impl Iterator<Item = DeviceHandle> + use<>> {
-        Ok(self.inner.classes.get(&self.inner.domain.pin(), class)?.devices.load().members.iter())
+        Ok(self.inner.classes.get(&self.inner.domain.pin(), class)?.devices.load().iter())
     }
 }

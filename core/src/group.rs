@@ -38,6 +38,8 @@ impl TypeMeta {
 #[derive(Debug)]
 pub(crate) struct TypeCode {
     pub(crate) form: Form,
+    /// Whether groups of the type are asked what of them is there: the type's meta says which.
+    pub(crate) is_deciding: bool,
 }
 
 /// What the store keeps of a group.
@@ -137,7 +139,7 @@ impl Store {
             return Err(Error::Exists);
         }
         draft.keep();
-        let code = TypeCode { form: O::form(Views::new(handle, ty.views)) };
+        let code = TypeCode { form: O::form(Views::new(handle, ty.views)), is_deciding: !meta.deciding.is_empty() };
         Ok(Type::new(slot.publish(meta, code)))
     }
 

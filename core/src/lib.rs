@@ -53,10 +53,12 @@ mod ticket;
 mod turns;
 
 mod members;
+mod crowd;
 mod order;
 mod node;
 mod entries;
 mod keyed;
+mod interned;
 mod ranges;
 mod moves;
 mod topology;

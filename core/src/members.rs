@@ -1,6 +1,7 @@
 //! Lists of members that are read as they were at one moment, while they change.
 
 use std::array;
+use std::iter;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl<T> Default for Members<T> {
 
 impl<T: Copy> Members<T> {
     /// A copy, with which the list shares what it consists of. Each node that has changed since the last copy is moved once for that.
-    fn share(&mut self) -> Self {
+    pub(crate) fn share(&mut self) -> Self {
         self.root = self.root.take().map(Link::share);
         self.clone()
     }
@@ -140,13 +141,30 @@ impl<T: Copy> Members<T> {
     }
 
     /// Takes a member out, if it is there.
-    pub(crate) fn remove(&mut self, Seat(seat): Seat) -> Option<T> {
-        if levels(seat) > self.height {
-            return None;
+    pub(crate) fn remove(&mut self, seat: Seat) -> Option<T> {
+        let mut removed = None;
+        self.remove_each(&[seat], &|seat| *seat, &mut |member| removed = Some(member));
+        removed
+    }
+
+    /// Takes members out, those that are there. The way to seats that follow each other is gone once.
+    pub(crate) fn remove_all<S>(&mut self, seats: &[S], seat: impl Fn(&S) -> Seat) {
+        self.remove_each(seats, &seat, &mut |_| ());
+    }
+
+    fn remove_each<S>(&mut self, mut seats: &[S], seat: &impl Fn(&S) -> Seat, each: &mut impl FnMut(T)) {
+        let mut count = 0;
+        while let Some(first) = seats.first() {
+            if levels(seat(first).0) > self.height {
+                seats = &seats[1..];
+                continue;
+            }
+            remove(&mut self.root, self.height, &mut seats, seat, &mut |member| {
+                count += 1;
+                each(member);
+            });
         }
-        let member = remove(&mut self.root, self.height, seat)?;
-        self.len -= 1;
-        Some(member)
+        self.len -= count;
     }
 
     /// The first member that sits at `from` or behind it, and the seat behind it.
@@ -165,7 +183,7 @@ impl<T: Copy> Members<T> {
     /// The members behind a seat, or all, in order, with their seats.
     pub(crate) fn behind(&self, seat: Option<Seat>) -> impl Iterator<Item = (Seat, T)> + use<T> {
         let (list, mut next) = (self.clone(), seat.map_or(0, |Seat(seat)| seat + 1));
-        std::iter::from_fn(move || {
+        iter::from_fn(move || {
             let (seat, member) = list.from(next)?;
             next = seat.0 + 1;
             Some((seat, member))
@@ -197,24 +215,48 @@ fn insert<T: Copy>(link: &mut Option<Link<T>>, height: u32, seat: u64, member: T
     }
 }
 
-fn remove<T: Copy>(link: &mut Option<Link<T>>, height: u32, seat: u64) -> Option<T> {
-    let at = place(seat, height);
-    let (member, used) = match link.as_mut()?.own() {
+/// Takes out the members of all next seats that are below this node, of which there is one at least.
+fn remove<T: Copy, S>(
+    link: &mut Option<Link<T>>,
+    height: u32,
+    seats: &mut &[S],
+    seat: &impl Fn(&S) -> Seat,
+    each: &mut impl FnMut(T),
+) {
+    // What the seats below the node have in common; the root's have nothing.
+    let above = |seat: u64| seat.checked_shr((height + 1) * BITS).unwrap_or(0);
+    let Some(common) = seats.first().map(|first| above(seat(first).0)) else { return };
+    let next = |seats: &[S]| seats.first().map(|first| seat(first).0).filter(|seat| above(*seat) == common);
+    let Some(trunk) = link else {
+        while next(seats).is_some() {
+            *seats = &seats[1..];
+        }
+        return;
+    };
+    let used = match trunk.own() {
         Trunk::Branch { below, used } => {
-            let member = remove(&mut below[at], height - 1, seat)?;
-            *used -= usize::from(below[at].is_none());
-            (member, *used)
+            while let Some(first) = next(seats) {
+                let below = &mut below[place(first, height)];
+                let was_there = below.is_some();
+                remove(below, height - 1, seats, seat, each);
+                *used -= usize::from(was_there && below.is_none());
+            }
+            *used
         }
         Trunk::Leaf { members, used } => {
-            let member = members[at].take()?;
-            *used -= 1;
-            (member, *used)
+            while let Some(first) = next(seats) {
+                *seats = &seats[1..];
+                if let Some(member) = members[place(first, height)].take() {
+                    *used -= 1;
+                    each(member);
+                }
+            }
+            *used
         }
     };
     if used == 0 {
         *link = None;
     }
-    Some(member)
 }
 
 /// The first member of a node at `from` or behind it, as far as `from` says where in this node.
@@ -350,9 +392,16 @@ mod tests {
                         model.insert(next, next);
                         next += 1;
                     }
-                    5 | 6 => {
+                    5 => {
                         let seat = u64::from(pick) % (next + 2);
                         prop_assert_eq!(list.remove(Seat(seat)), model.remove(&seat));
+                    }
+                    6 => {
+                        // Some that follow each other, either way, some that do not, and some that are not there.
+                        let (first, step) = (u64::from(pick) % (next + 2), [1, -1, 5, -37][usize::from(pick) % 4]);
+                        let seats: Vec<u64> = (0..7).filter_map(|n| first.checked_add_signed(n * step)).collect();
+                        list.remove_all(&seats, |seat| Seat(*seat));
+                        model.retain(|seat, _| !seats.contains(seat));
                     }
                     _ if pick % 2 == 0 => copies.push((list.share(), model.clone())),
                     _ => copies.push((list.clone(), model.clone())),

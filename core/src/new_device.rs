@@ -18,15 +18,23 @@ pub struct NewDevice<'a> {
     pub(crate) store: &'a Store,
     pub(crate) parent: KobjectHandle,
     /// What is wrong with it is told by `register`.
-    pub(crate) draft: Result<(Name, Payload)>,
-    pub(crate) begin: Begin,
+    draft: Result<(Name, Payload)>,
+    begin: Begin,
 }
 
 /// What an object begins with beside its type.
 pub(crate) struct Begin {
     pub(crate) ty: Option<crate::handle::TypeHandle>,
+    /// Whether groups of the type are to be asked about it.
+    pub(crate) is_deciding: bool,
     pub(crate) is_device: bool,
     pub(crate) bus: Option<(BusHandle, Box<dyn Any + Send + Sync>)>,
+    /// What most begin without, apart: what a device begins with is moved several times before it is there.
+    pub(crate) more: Option<Box<BeginMore>>,
+}
+
+#[derive(Default)]
+pub(crate) struct BeginMore {
     pub(crate) class: Option<ClassHandle>,
     pub(crate) groups: Vec<GroupHandle>,
     pub(crate) links: Vec<NewLink>,
@@ -43,7 +51,23 @@ pub(crate) struct NewLink {
 
 impl Begin {
     pub(crate) fn plain(ty: Option<crate::handle::TypeHandle>, is_device: bool) -> Self {
-        Self { ty, is_device, bus: None, class: None, groups: Vec::new(), links: Vec::new() }
+        Self { ty, is_deciding: false, is_device, bus: None, more: None }
+    }
+
+    fn more(&mut self) -> &mut BeginMore {
+        self.more.get_or_insert_default()
+    }
+
+    pub(crate) fn class(&self) -> Option<ClassHandle> {
+        self.more.as_ref()?.class
+    }
+
+    pub(crate) fn groups(&self) -> &[GroupHandle] {
+        self.more.as_ref().map_or(&[], |more| &more.groups)
+    }
+
+    pub(crate) fn links(&self) -> &[NewLink] {
+        self.more.as_ref().map_or(&[], |more| &more.links)
     }
 }
 
@@ -56,27 +80,27 @@ impl NewDevice<'_> {
 
     /// Puts it into a class, whose groups it is given.
     pub fn class(mut self, class: ClassHandle) -> Self {
-        self.begin.class = Some(class);
+        self.begin.more().class = Some(class);
         self
     }
 
     /// Gives it a group of attributes, as [`Store::add_group`].
     pub fn group(mut self, group: GroupHandle) -> Self {
-        self.begin.groups.push(group);
+        self.begin.more().groups.push(group);
         self
     }
 
     /// Makes a link in its directory, to `target`.
     pub fn link(mut self, name: &str, target: impl AsKobject) -> Self {
         let name = Name::new(name).map_err(Error::from);
-        self.begin.links.push(NewLink { dir: None, name, target: Some(target.kobject()) });
+        self.begin.more().links.push(NewLink { dir: None, name, target: Some(target.kobject()) });
         self
     }
 
     /// Makes a link to it, in the directory `dir`.
     pub fn linked_from(mut self, dir: impl AsKobject, name: &str) -> Self {
         let name = Name::new(name).map_err(Error::from);
-        self.begin.links.push(NewLink { dir: Some(dir.kobject()), name, target: None });
+        self.begin.more().links.push(NewLink { dir: Some(dir.kobject()), name, target: None });
         self
     }
 
@@ -130,7 +154,7 @@ impl NewDevice<'_> {
     /// What is wrong with it whatever the store is like comes first.
     fn check(&self) -> Result {
         self.draft.as_ref().map_err(|error| *error)?;
-        self.begin.links.iter().try_for_each(|link| link.name.as_ref().map(drop).map_err(|error| *error))
+        self.begin.links().iter().try_for_each(|link| link.name.as_ref().map(drop).map_err(|error| *error))
     }
 
     fn add(self, parent: Option<crate::scope::Held<'_>>) -> Result<DeviceHandle> {
@@ -138,11 +162,15 @@ impl NewDevice<'_> {
         let (name, payload) = draft?;
         // What is left of it is dropped when all locks are gone.
         let (mut begin, mut payload) = (begin, Some(payload));
-        let object = store.insert(dir, name, &mut begin, &mut payload);
+        let (object, pin) = match store.insert(dir, name, &mut begin, &mut payload) {
+            // Where it is told of, that is under no pin.
+            Ok((object, pin)) => (Ok(object), (!cfg!(feature = "tracing")).then_some(pin)),
+            Err(error) => (Err(error), None),
+        };
         drop(parent);
         store.trace_registered(dir, object);
         let object = object?;
-        store.announce(object);
+        store.announce(object, pin);
         Ok(device(object))
     }
 }
@@ -178,14 +206,22 @@ impl Store {
         ty: Type<O>,
         payload: O::Value,
     ) -> NewDevice<'_> {
-        let draft = self.draft(name, ty, payload);
-        NewDevice { store: self, parent: parent.kobject(), draft, begin: Begin::plain(Some(ty.handle()), true) }
+        let mut begin = Begin::plain(Some(ty.handle()), true);
+        let draft = self.draft(name, ty, payload, &mut begin);
+        NewDevice { store: self, parent: parent.kobject(), draft, begin }
     }
 
     /// A name and a payload, where there is nothing wrong with them.
-    pub(crate) fn draft<O: Sharing>(&self, name: &str, ty: Type<O>, payload: O::Value) -> Result<(Name, Payload)> {
+    pub(crate) fn draft<O: Sharing>(
+        &self,
+        name: &str,
+        ty: Type<O>,
+        payload: O::Value,
+        begin: &mut Begin,
+    ) -> Result<(Name, Payload)> {
         let name = Name::new(name)?;
         let code = self.inner.types.enter(ty.handle())?;
+        begin.is_deciding = code.is_deciding;
         Ok((name, O::wrap(payload, &code.form).ok_or(Error::WrongType)?))
     }
 }

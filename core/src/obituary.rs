@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter;
 use std::panic::Location;
-use std::sync::Arc;
 use std::thread::{self, Thread, ThreadId};
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use enodev_attrs::Name;
 use enodev_handles::Pin;
 
 use crate::handle::{AsKobject, KobjectHandle, TypeHandle};
+use crate::interned::Interned;
 use crate::store::{Inner, Store};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -93,9 +93,9 @@ struct Kept {
     /// The oldest first.
     removals: VecDeque<Removed>,
     objects: usize,
-    /// Of the last removal: the next one is often called for at the same place, in the same directory.
-    site: Option<Arc<Site>>,
-    above: Option<Above>,
+    /// Those of the removals: most are called for at the places of others, and in their directories.
+    sites: Interned<Site>,
+    above: Interned<Above>,
 }
 
 /// Where removals are called for, and by whom.
@@ -111,18 +111,19 @@ struct Site {
 #[derive(Debug)]
 struct Above {
     dir: KobjectHandle,
-    /// The count of moves: as long as it has not changed, so have no names.
+    /// The count of moves: as long as it has not changed, so have no names. None where they may have changed meanwhile.
     moves: Option<u64>,
     /// Their names, from the directory upwards, each with a slash.
-    names: Arc<str>,
+    names: Box<str>,
 }
 
 /// One removal: it is written with every removal, and hardly ever read.
 #[derive(Debug)]
 struct Removed {
-    site: Arc<Site>,
-    /// The names of the ancestors of the first object from its parent upwards, each with a slash.
-    above: Arc<str>,
+    /// The number of where it was called for.
+    site: u32,
+    /// The number of what is above the first object.
+    above: u32,
     when: Instant,
     first: Gone,
     /// What was below it, parents before children.
@@ -159,7 +160,8 @@ impl Obituaries {
 
     /// What is known of an object by the last removal of it (there are two where one has failed), and its type.
     fn find(&self, object: KobjectHandle) -> Option<(Obituary, Option<TypeHandle>)> {
-        self.kept.lock().removals.iter().rev().find_map(|removed| removed.obituary(object))
+        let kept = self.kept.lock();
+        kept.removals.iter().rev().find_map(|removed| removed.obituary(&kept, object))
     }
 }
 
@@ -171,6 +173,8 @@ impl Kept {
         while self.objects > most {
             let Some(removed) = self.removals.pop_front() else { break };
             self.objects -= removed.len();
+            self.sites.forget(removed.site);
+            self.above.forget(removed.above);
             last = Some(removed);
         }
         last
@@ -189,24 +193,20 @@ impl Kept {
     }
 
     /// Where the calling thread calls for a removal.
-    fn site(&mut self, call: &Location<'_>) -> Arc<Site> {
+    fn site(&mut self, call: &Location<'_>) -> u32 {
         let (file, line) = (call.file(), call.line());
         caller(|thread| {
-            let is_one = |site: &&Arc<Site>| site.line == line && site.thread == thread.id() && *site.file == *file;
-            if let Some(site) = self.site.as_ref().filter(is_one) {
-                return Arc::clone(site);
-            }
-            let thread_name = thread.name().map(Into::into);
-            let site = Arc::new(Site { file: file.into(), line, thread: thread.id(), thread_name });
-            self.site = Some(Arc::clone(&site));
-            site
+            let is_one = |site: &Site| site.line == line && site.thread == thread.id() && *site.file == *file;
+            self.sites.find(is_one).unwrap_or_else(|| {
+                let thread_name = thread.name().map(Into::into);
+                self.sites.add(Site { file: file.into(), line, thread: thread.id(), thread_name })
+            })
         })
     }
 
-    /// The names above objects of a directory, where they are known.
-    fn above(&self, dir: KobjectHandle, moves: Option<u64>) -> Option<Arc<str>> {
-        let above = self.above.as_ref().filter(|above| above.dir == dir && above.moves == moves && moves.is_some())?;
-        Some(Arc::clone(&above.names))
+    /// What is above objects of a directory, where that is known.
+    fn above(&mut self, dir: KobjectHandle, moves: Option<u64>) -> Option<u32> {
+        moves.and_then(|_| self.above.find(|above| above.dir == dir && above.moves == moves))
     }
 
     fn push(&mut self, removed: Removed) {
@@ -224,26 +224,27 @@ impl Removed {
         iter::once(&self.first).chain(&self.below).find(|gone| gone.object == object)
     }
 
-    fn path(&self, object: KobjectHandle) -> String {
+    fn path(&self, above: &Above, object: KobjectHandle) -> String {
         let mut names: Vec<&str> = Vec::new();
         let mut at = object;
         while let Some(gone) = self.find(at) {
             names.push(&gone.name);
             at = gone.parent;
         }
-        names.extend(self.above.split_terminator('/'));
+        names.extend(above.names.split_terminator('/'));
         let slashed = |name: &&str| ["/", name].concat();
         names.iter().rev().map(slashed).collect()
     }
 
-    fn obituary(&self, object: KobjectHandle) -> Option<(Obituary, Option<TypeHandle>)> {
-        let (gone, site) = (self.find(object)?, &*self.site);
+    fn obituary(&self, kept: &Kept, object: KobjectHandle) -> Option<(Obituary, Option<TypeHandle>)> {
+        let gone = self.find(object)?;
+        let (site, above) = (kept.sites.get(self.site)?, kept.above.get(self.above)?);
         let obituary = Obituary {
             object,
             is_device: gone.is_device,
             type_name: None,
-            path: self.path(object),
-            top: self.path(self.first.object),
+            path: self.path(above, object),
+            top: self.path(above, self.first.object),
             file: site.file.to_string(),
             line: site.line,
             thread: site.thread,
@@ -270,22 +271,22 @@ impl Inner {
         let Some(first) = top.and_then(|top| self.gone(pin, top)) else { return };
         let (call, when, moves) = (Location::caller(), Instant::now(), self.moves.begin());
         let mut kept = self.obituaries.kept.lock();
-        let (site, mut below) = (kept.site(call), kept.make_room(count, most));
-        let known = kept.above(first.parent, moves);
+        let mut below = kept.make_room(count, most);
         if count == 1 {
-            if let Some(above) = known {
+            if let Some(above) = kept.above(first.parent, moves) {
+                let site = kept.site(call);
                 kept.push(Removed { site, above, when, first, below });
                 return;
             }
         }
         drop(kept);
-        let above = known.unwrap_or_else(|| self.names_above(pin, first.parent));
-        let found = Above { dir: first.parent, moves, names: Arc::clone(&above) };
         below.extend(objects.take(count - 1).filter_map(|object| self.gone(pin, object)));
+        let names = self.names_above(pin, first.parent);
+        let moves = moves.filter(|_| moves == self.moves.begin());
         let mut kept = self.obituaries.kept.lock();
-        if moves == self.moves.begin() {
-            kept.above = Some(found);
-        }
+        let site = kept.site(call);
+        let above = kept.above(first.parent, moves);
+        let above = above.unwrap_or_else(|| kept.above.add(Above { dir: first.parent, moves, names }));
         kept.push(Removed { site, above, when, first, below });
         // Others may have come since there was room.
         let last = kept.forget_but(most);
@@ -294,7 +295,7 @@ impl Inner {
     }
 
     /// The names of a directory and of what is above it, each with a slash.
-    fn names_above(&self, pin: &Pin<'_>, dir: KobjectHandle) -> Arc<str> {
+    fn names_above(&self, pin: &Pin<'_>, dir: KobjectHandle) -> Box<str> {
         let mut names = String::new();
         self.moves.mostly_settled(|| {
             names.clear();

@@ -94,7 +94,7 @@ impl Shapes {
 }
 
 /// Threads have numbers, in turn.
-fn turn() -> usize {
+pub(crate) fn turn() -> usize {
     static TURNS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         // Relaxed: a number alone; nothing comes with it.

@@ -3,7 +3,7 @@ use enodev_attrs::Name;
 use crate::device_type::{Sharing, Type};
 use crate::error::{Error, Result};
 use crate::group::GroupCode;
-use crate::handle::{AsKobject, DeviceHandle, GroupHandle, KobjectHandle, TypeHandle};
+use crate::handle::{AsKobject, DeviceHandle, GroupHandle, KobjectHandle};
 use crate::new_device::Begin;
 use crate::payload::Payload;
 use crate::presence::Decision;
@@ -52,9 +52,10 @@ impl Store {
         ty: Type<O>,
         payload: O::Value,
     ) -> Result<KobjectHandle> {
-        let (name, payload) = self.draft(name, ty, payload)?;
-        let (mut begin, mut payload) = (Begin::plain(Some(ty.handle()), false), Some(payload));
-        let object = self.insert(parent.kobject(), name, &mut begin, &mut payload);
+        let mut begin = Begin::plain(Some(ty.handle()), false);
+        let (name, payload) = self.draft(name, ty, payload, &mut begin)?;
+        let mut payload = Some(payload);
+        let object = self.insert(parent.kobject(), name, &mut begin, &mut payload).map(|(object, _)| object);
         self.trace_registered(parent.kobject(), object);
         object
     }
@@ -67,7 +68,9 @@ impl Store {
     pub fn create(&self, parent: impl AsKobject, name: &str) -> Result<KobjectHandle> {
         let name = Name::new(name)?;
         let parent = parent.kobject();
-        let object = self.insert(parent, name, &mut Begin::plain(None, false), &mut Some(Payload::NONE));
+        let object = self
+            .insert(parent, name, &mut Begin::plain(None, false), &mut Some(Payload::NONE))
+            .map(|(object, _)| object);
         self.trace_registered(parent, object);
         object
     }
@@ -77,18 +80,11 @@ impl Store {
     pub(crate) fn decide_all(
         &self,
         object: KobjectHandle,
-        ty: Option<TypeHandle>,
+        begin: &Begin,
         payload: &mut Option<Payload>,
     ) -> Result<Vec<(GroupHandle, Decision)>> {
-        let (Some(ty), Some(payload)) = (ty, payload) else { return Ok(Vec::new()) };
-        let deciding = {
-            let pin = self.inner.domain.pin();
-            let ty = self.inner.types.get(&pin, ty)?;
-            if ty.deciding.is_empty() {
-                return Ok(Vec::new());
-            }
-            ty.deciding.clone()
-        };
+        let (Some(ty), Some(payload), true) = (begin.ty, payload, begin.is_deciding) else { return Ok(Vec::new()) };
+        let deciding = self.inner.types.get(&self.inner.domain.pin(), ty)?.deciding.clone();
         let mut decisions = Vec::new();
         for group in deciding {
             let code = self.inner.groups.enter(group)?;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use enodev_attrs::Errno;
 use enodev_handles::{Pin, Stale};
 
+use crate::bury::Spots;
 use crate::entries::{Child, forget};
 use crate::error::{Error, Result};
 use crate::events::call;
@@ -226,8 +227,8 @@ impl Store {
                 &many
             }
         };
-        let finish = Finish { store: self, objects };
-        let payload = quiet.attend(|quiet| self.bury(quiet, kept));
+        let mut finish = Finish { store: self, objects, spots: Spots::default() };
+        let payload = quiet.attend(|quiet| self.bury(quiet, kept, &mut finish.spots));
         drop(finish);
         (count, payload)
     }
@@ -301,8 +302,9 @@ impl Store {
 
     /// Takes objects that are leaving out of their directories, and the links from and to them away, and
     /// their ranges of addresses.
-    fn detach(&self, objects: &[KobjectHandle]) {
+    fn detach(&self, objects: &[KobjectHandle], spots: &Spots) {
         let pin = self.inner.domain.pin();
+        spots.leave(self, &pin);
         let mut regions = Vec::new();
         // Parents before children: in a directory that has gone with all its entries none has to be looked for.
         for &object in objects.iter().rev() {
@@ -357,10 +359,12 @@ struct Marked {
 struct Finish<'a> {
     store: &'a Store,
     objects: &'a [KobjectHandle],
+    /// What they have left of buses and classes.
+    spots: Spots,
 }
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
-        self.store.detach(self.objects);
+        self.store.detach(self.objects, &self.spots);
     }
 }

@@ -75,9 +75,9 @@ fn each_sort_of_leftover_is_found() {
     root.insert(name("device"), Child::Object(object));
 
     let devices = &store.inner.buses.get(&pin, bench.bus.handle()).unwrap().devices;
-    let seat = devices.change(|devices| devices.push(bench.device));
+    let spot = devices.enter(bench.device, || Ok(())).unwrap();
     assert_eq!(bench.kinds(), [FindingKind::Member]);
-    devices.change(|devices| devices.remove(seat));
+    devices.leave(&[((), spot)]);
 
     let bound = &store.inner.drivers.get(&pin, bench.driver).unwrap().bound;
     let first = bound.load().members.behind(None).next().unwrap();

@@ -127,7 +127,7 @@ fn removals_within_each_other_take_each_object_once() {
         let mut chain = vec![rig.store.root()];
         for level in 0..6 {
             let dir = rig.store.create(chain[level], "dir").unwrap();
-            (0..3).for_each(|leaf| drop(rig.add(dir, &format!("leaf{leaf}"))));
+            (0..3).for_each(|leaf| _ = rig.add(dir, &format!("leaf{leaf}")));
             chain.push(dir);
         }
         let barrier = Barrier::new(3);
