@@ -104,6 +104,9 @@ pub(crate) fn turn() -> usize {
 }
 
 /// The types as which a payload is published beside its own: the traits that its type names.
+///
+/// It is aligned so that what counts its users has cache lines of its own: see [`Shapes`].
+#[repr(align(128))]
 pub struct Views {
     /// The type whose payloads these are.
     pub(crate) ty: TypeHandle,
