@@ -67,6 +67,33 @@ fn a_second_removal_of_a_driver_waits_for_the_first() {
     assert_eq!((bench.log(), Arc::strong_count(&bench.log)), (vec!["slow probe 1".into()], 1));
 }
 
+/// E-6, F38: a driver is unregistered while another thread unbinds its device, or removes it: that is waited for, and nothing is left for later.
+#[test]
+fn a_driver_waits_for_who_lets_go_of_its_device() {
+    for round in 0..20 {
+        let bench = Bench::new();
+        let driver = bench.driver(bench.logger("all"), &[1]);
+        let device = bench.plug(1);
+        thread::scope(|scope| {
+            let data = bench.store.data::<String>(device).unwrap();
+            let first = scope.spawn(|| match round % 2 {
+                0 => bench.store.unbind(device, driver),
+                _ => bench.store.unregister_subtree(device),
+            });
+            until(|| bench.store.data::<String>(device).is_err());
+            let second = scope.spawn(|| bench.store.unregister_driver(driver));
+            until(|| bench.store.drivers_on(bench.bus.handle()).unwrap().count() == 0);
+            linger();
+            assert!(!first.is_finished() && !second.is_finished());
+            drop(data);
+            assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
+            let removed = second.join().unwrap();
+            assert!(matches!(removed, Ok(Removal::Done(_))), "{removed:?}");
+        });
+        assert_eq!((bench.log(), Arc::strong_count(&bench.log)), (vec!["all probe 1".into(), "all remove 1".into()], 1));
+    }
+}
+
 /// E-6: who cannot wait for another thread's unbinding is told so: it is in a callback itself.
 #[test]
 fn who_cannot_wait_for_an_unbinding_is_told() {
