@@ -90,7 +90,10 @@ fn a_driver_waits_for_who_lets_go_of_its_device() {
             let removed = second.join().unwrap();
             assert!(matches!(removed, Ok(Removal::Done(_))), "{removed:?}");
         });
-        assert_eq!((bench.log(), Arc::strong_count(&bench.log)), (vec!["all probe 1".into(), "all remove 1".into()], 1));
+        assert_eq!(
+            (bench.log(), Arc::strong_count(&bench.log)),
+            (vec!["all probe 1".into(), "all remove 1".into()], 1)
+        );
     }
 }
 
@@ -257,6 +260,34 @@ fn a_device_without_a_driver_goes_whoever_has_a_handle() {
     assert_eq!(rig.dropped(), ["sda"]);
     assert_eq!(file.read(&rig.store, &mut [0]), Err(Errno::ENODEV));
     assert_eq!((rig.store.driver_of(device), rig.store.attach(device)), (Err(GONE), Err(GONE)));
+}
+
+/// T53, T54: a device on a bus, whose drivers are for others, has its payload dropped by its removal. Handles and files of it, held or
+/// not, do not hold it; who is inside does, for as long as that lasts.
+#[test]
+fn a_device_that_was_never_bound_goes_whoever_has_a_handle() {
+    for is_held in [false, true] {
+        let (rig, log) = (Rig::new(), Arc::<Mutex<Vec<_>>>::default());
+        let bus = rig.store.register_bus("numbers", Numbers).unwrap();
+        let _other = rig.store.register_driver(bus, "other", Noting(Arc::clone(&log)), vec![2]).unwrap();
+        let disk = rig.payload("sda");
+        let device = rig.store.new_device(rig.store.root(), "sda", rig.disk, disk).on(bus, 1).register().unwrap();
+        let file = is_held.then(|| rig.open(device, "text"));
+        thread::scope(|scope| {
+            let inside = is_held.then(|| rig.store.enter::<crate::common::Disk>(device).unwrap());
+            let removal = scope.spawn(|| rig.store.unregister_subtree(device));
+            until(|| !rig.store.contains(device));
+            if let Some(inside) = inside {
+                linger();
+                assert!(!removal.is_finished() && rig.dropped().is_empty());
+                assert_eq!(inside.name, "sda");
+            }
+            assert_eq!(removal.join().unwrap(), Ok(Removal::Done(1)));
+        });
+        assert_eq!((rig.dropped(), log.lock().len()), (vec!["sda".to_owned()], 0));
+        assert_eq!(file.map(|file| file.read(&rig.store, &mut [0])), is_held.then_some(Err(Errno::ENODEV)));
+        assert_eq!((rig.store.devices_on(bus.handle()).unwrap().count(), rig.store.bus_of(device)), (0, Err(GONE)));
+    }
 }
 
 /// A driver of whatever is on the bus of numbers. Its data notes its own end.
