@@ -11,7 +11,7 @@ use enodev::{
 };
 
 use crate::chips::{Bench, Chip, Log};
-use crate::common::{GONE, Gate, linger, until};
+use crate::common::{GONE, Gate, linger, names_in, until};
 
 /// The children of an object that are devices.
 fn children(store: &Store, parent: KobjectHandle) -> Vec<DeviceHandle> {
@@ -259,7 +259,7 @@ fn nobody_gets_at_a_device_before_the_last_has_left_it() {
         assert_eq!(by_name, [Err(Error::NotFound); 3]);
         let listed = store.devices_on(bus).unwrap().chain(store.devices_of(driver).unwrap());
         let reached: Vec<_> = listed.filter(|device| store.enter::<Chip>(*device).is_ok()).collect();
-        assert_eq!((reached, children(store, top.kobject())), (vec![top], Vec::new()));
+        assert_eq!((reached, names_in(store, top)), (vec![top], Vec::new()));
         let late = bench.driver(bench.logger("late"), &[1]);
         let child = store.new_device(device, "chip2", bench.chip, Chip(2)).on(bench.bus, 2).register();
         assert_eq!((child, store.link(top, "again", device)), (Err(GONE), Err(GONE)));
