@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use enodev::{
-    AsKobject, Bus, BusType, DeviceHandle, DeviceType, Driver, DriverHandle, EntryKind, Errno, Error, KobjectHandle,
-    Removal, Scope, Shared, Store, Type,
+    Bus, BusType, DeviceHandle, DeviceType, Driver, DriverHandle, EntryKind, Errno, Error, KobjectHandle, Removal,
+    Scope, Shared, Store, Type,
 };
 
 use crate::chips::{Bench, Chip, Log};
