@@ -143,6 +143,52 @@ fn what_is_moved_past_a_removal_is_gone_or_found() {
     });
 }
 
+/// An object is moved below what is being removed, while one is registered there, under the same name, and another below the object: each goes
+/// along or stays out, and is in one place at any moment until it has gone.
+#[test]
+fn what_comes_below_a_removal_goes_along_or_stays_out() {
+    check(|| {
+        let rig = Rig::new();
+        let store = &rig.store;
+        let [dying, safe] = ["dying", "safe"].map(|name| rig.plug(store.root(), name).0);
+        let (dir, dir_witness) = rig.plug(dying, "dir");
+        let (guest, guest_witness) = rig.plug(safe, "guest");
+        let (leaf, leaf_witness) = rig.plug(guest, "leaf");
+        let mover = rig.spawn(move |rig| rig.store.move_to(guest, dir, "guest"));
+        let registrar = rig.spawn(move |rig| [rig.try_plug(dir, "guest"), rig.try_plug(guest, "late")]);
+        let reader = rig.spawn(move |rig| {
+            let [new, old] = ["/dying/dir/guest/leaf", "/safe/guest/leaf"];
+            // It is moved once, and not back.
+            if rig.store.lookup(new) == Ok(leaf.kobject()) {
+                assert_eq!(rig.store.lookup(old), Err(Error::NotFound), "in two places");
+            }
+            if rig.store.lookup(old) != Ok(leaf.kobject()) {
+                assert!(rig.store.lookup(new) == Ok(leaf.kobject()) || !rig.store.contains(leaf), "in no place");
+            }
+        });
+        let Ok(Removal::Done(count)) = store.unregister_subtree(dying) else { panic!("nobody else removes") };
+        dir_witness.assert_gone();
+        let moved = mover.join().unwrap();
+        let [(new, new_witness), (late, late_witness)] = registrar.join().unwrap();
+        reader.join().unwrap();
+        assert!(matches!((new, moved), (Ok(_), Err(_)) | (Err(GONE | Error::Exists), _)), "{new:?}, {moved:?}");
+        new_witness.assert_gone();
+        match moved {
+            Ok(()) => {
+                assert!(matches!(late, Ok(_) | Err(GONE)), "{late:?}");
+                [guest_witness, leaf_witness, late_witness].iter().for_each(|witness| witness.assert_gone());
+            }
+            Err(error) => {
+                assert!(error == Error::NotFound || error == Error::Exists && new.is_ok(), "{error}");
+                assert_eq!(store.path(late.unwrap()).as_deref(), Ok("/safe/guest/late"));
+                assert_eq!(store.path(leaf).as_deref(), Ok("/safe/guest/leaf"));
+                [guest_witness, leaf_witness, late_witness].iter().for_each(|witness| witness.assert_there());
+            }
+        }
+        assert_eq!(rig.assert_whole() + count, 5 + usize::from(new.is_ok()) + usize::from(late.is_ok()));
+    });
+}
+
 /// A link to what is removed: it is made before, and goes along, or is refused.
 #[test]
 fn no_link_leads_to_what_has_gone() {

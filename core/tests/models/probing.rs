@@ -7,7 +7,7 @@ use enodev::{Errno, Error, Removal};
 use enodev_handles::sync::Mutex;
 
 use crate::check;
-use crate::common::{GONE, Rig};
+use crate::common::{Disk, GONE, Rig};
 use crate::driver::{Code, refuse, take};
 
 /// S1-8, T94: a driver is unregistered while it is asked about a new device: when that has returned, none of its callbacks runs or ever will,
@@ -148,6 +148,66 @@ fn a_driver_that_comes_while_one_fails_takes_the_device() {
     });
 }
 
+/// S1-6, S1-8, F38: devices come and go in one thread while, in another, one driver of theirs goes and the next one comes: who is there at the
+/// end is bound to that one.
+#[test]
+fn whoever_is_there_finds_the_driver_that_is_left() {
+    check(|| {
+        let rig = Rig::new();
+        let (first, first_code) = rig.driver("first", take);
+        let (sda, witness) = rig.add("sda");
+        let devices = rig.spawn(move |rig| {
+            let (sdb, _) = rig.add("sdb");
+            assert_eq!(rig.store.unregister_subtree(sda), Ok(Removal::Done(1)));
+            witness.assert_gone();
+            [sdb, rig.add("sdc").0]
+        });
+        let removed = rig.store.unregister_driver(first);
+        assert!(matches!(removed, Ok(Removal::Done(_))), "{removed:?}");
+        first_code.assert_gone();
+        let (second, code) = rig.driver("second", take);
+        let devices = devices.join().unwrap();
+        assert_eq!(devices.map(|device| rig.store.driver_of(device)), [Ok(Some(second)); 2]);
+        let mut served: Vec<_> = rig.store.devices_of(second).unwrap().collect();
+        served.sort_unstable_by_key(|device| *device != devices[0]);
+        assert_eq!(served, devices);
+        code.assert_bound(2);
+    });
+}
+
+/// S1-6, S1-8, F38: the same with two drivers at a time, both of which would take every device: each is bound to one, whose data it is, and to
+/// none that has left.
+#[test]
+fn a_device_has_one_driver_whoever_comes_and_goes() {
+    check(|| {
+        let rig = Rig::new();
+        let (first, first_code) = rig.driver("first", take);
+        let devices = rig.spawn(|rig| {
+            let visit = |device| rig.store.data::<Disk>(device).map(|data| data.visit()).unwrap_or_default();
+            let (sda, witness) = rig.add("sda");
+            visit(sda);
+            assert_eq!(rig.store.unregister_subtree(sda), Ok(Removal::Done(1)));
+            witness.assert_gone();
+            let (sdb, _) = rig.add("sdb");
+            visit(sdb);
+            sdb
+        });
+        let (second, second_code) = rig.driver("second", take);
+        let removed = rig.store.unregister_driver(first);
+        assert!(removed.is_ok(), "{removed:?}");
+        let (third, third_code) = rig.driver("third", take);
+        let sdb = devices.join().unwrap();
+        first_code.assert_gone();
+        let has = [second, third].map(|driver| rig.store.devices_of(driver).unwrap().eq([sdb]));
+        assert!(has[0] != has[1], "{has:?}");
+        assert_eq!(rig.store.driver_of(sdb), Ok(Some(if has[0] { second } else { third })));
+        second_code.assert_bound(usize::from(has[0]));
+        third_code.assert_bound(usize::from(has[1]));
+        assert_eq!(rig.store.unregister_subtree(sdb), Ok(Removal::Done(1)));
+        [second_code, third_code].iter().for_each(|code| code.assert_bound(0));
+    });
+}
+
 /// Two threads bind one device to two drivers: one does.
 #[test]
 fn of_two_who_bind_a_device_one_does() {
@@ -211,7 +271,7 @@ fn a_bus_goes_or_something_comes() {
     check(|| {
         let rig = Rig::new();
         let adder = rig.spawn(|rig| {
-            let device = rig.store.new_device(rig.store.root(), "sda", rig.disk, crate::common::Disk(Arc::default()));
+            let device = rig.store.new_device(rig.store.root(), "sda", rig.disk, Disk(Arc::default()));
             device.on(rig.bus, 1).register()
         });
         let ended = rig.store.unregister_bus(rig.bus.handle());

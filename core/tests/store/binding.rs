@@ -10,28 +10,32 @@ use parking_lot::Mutex;
 use crate::chips::{Bench, Chip, Numbers};
 use crate::common::{GONE, Gate, Rig, linger, until};
 
-/// E-6: of two who unbind a device the one who comes second returns when the first is done, and is told that it was not it.
+/// E-6: of two who unbind a device the one who comes second returns when the first is done, and is told that it was not it; so does who
+/// unregisters the device.
 #[test]
 fn a_second_unbind_waits_for_the_first() {
-    let bench = Bench::new();
-    let driver = bench.driver(bench.logger("all"), &[1]);
-    let device = bench.plug(1);
-    thread::scope(|scope| {
-        let data = bench.store.data::<String>(device).unwrap();
-        let first = scope.spawn(|| bench.store.unbind(device, driver));
-        until(|| bench.store.data::<String>(device).is_err());
-        let second = scope.spawn(|| bench.store.unbind(device, driver));
-        let third = scope.spawn(|| bench.store.unregister_subtree(device));
-        linger();
-        assert!(!first.is_finished() && !second.is_finished() && !third.is_finished());
-        assert_eq!(bench.log(), ["all probe 1"]);
-        drop(data);
-        assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
-        // The device may leave before the second looks again.
-        assert!(matches!(second.join().unwrap(), Err(Error::NotBound) | Err(GONE)));
-        assert_eq!(third.join().unwrap(), Ok(Removal::Done(1)));
-    });
-    assert_eq!(bench.log(), ["all remove 1"]);
+    for round in 0..20 {
+        let bench = Bench::new();
+        let driver = bench.driver(bench.logger("all"), &[1]);
+        let device = bench.plug(1);
+        thread::scope(|scope| {
+            let data = bench.store.data::<String>(device).unwrap();
+            let first = scope.spawn(|| bench.store.unbind(device, driver));
+            until(|| bench.store.data::<String>(device).is_err());
+            let second = scope.spawn(|| match round % 2 {
+                0 => bench.store.unbind(device, driver),
+                _ => bench.store.unregister_subtree(device),
+            });
+            linger();
+            assert!(!first.is_finished() && !second.is_finished());
+            assert_eq!(bench.log(), ["all probe 1"]);
+            drop(data);
+            assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
+            let expected = if round % 2 == 0 { Err(Error::NotBound) } else { Ok(Removal::Done(1)) };
+            assert_eq!(second.join().unwrap(), expected);
+        });
+        assert_eq!(bench.log(), ["all remove 1"]);
+    }
 }
 
 /// E-6: of two who unregister a driver the one who comes second returns when nothing of it runs any more, too.
@@ -61,6 +65,36 @@ fn a_second_removal_of_a_driver_waits_for_the_first() {
         assert_eq!(bench.store.driver_of(device.join().unwrap()), Ok(None));
     });
     assert_eq!((bench.log(), Arc::strong_count(&bench.log)), (vec!["slow probe 1".into()], 1));
+}
+
+/// E-6, F38: a driver is unregistered while another thread unbinds its device, or removes it: that is waited for, and nothing is left for later.
+#[test]
+fn a_driver_waits_for_who_lets_go_of_its_device() {
+    for round in 0..20 {
+        let bench = Bench::new();
+        let driver = bench.driver(bench.logger("all"), &[1]);
+        let device = bench.plug(1);
+        thread::scope(|scope| {
+            let data = bench.store.data::<String>(device).unwrap();
+            let first = scope.spawn(|| match round % 2 {
+                0 => bench.store.unbind(device, driver),
+                _ => bench.store.unregister_subtree(device),
+            });
+            until(|| bench.store.data::<String>(device).is_err());
+            let second = scope.spawn(|| bench.store.unregister_driver(driver));
+            until(|| bench.store.drivers_on(bench.bus.handle()).unwrap().count() == 0);
+            linger();
+            assert!(!first.is_finished() && !second.is_finished());
+            drop(data);
+            assert_eq!(first.join().unwrap(), Ok(Removal::Done(1)));
+            let removed = second.join().unwrap();
+            assert!(matches!(removed, Ok(Removal::Done(_))), "{removed:?}");
+        });
+        assert_eq!(
+            (bench.log(), Arc::strong_count(&bench.log)),
+            (vec!["all probe 1".into(), "all remove 1".into()], 1)
+        );
+    }
 }
 
 /// E-6: who cannot wait for another thread's unbinding is told so: it is in a callback itself.
@@ -226,6 +260,34 @@ fn a_device_without_a_driver_goes_whoever_has_a_handle() {
     assert_eq!(rig.dropped(), ["sda"]);
     assert_eq!(file.read(&rig.store, &mut [0]), Err(Errno::ENODEV));
     assert_eq!((rig.store.driver_of(device), rig.store.attach(device)), (Err(GONE), Err(GONE)));
+}
+
+/// T53, T54: a device on a bus, whose drivers are for others, has its payload dropped by its removal. Handles and files of it, held or
+/// not, do not hold it; who is inside does, for as long as that lasts.
+#[test]
+fn a_device_that_was_never_bound_goes_whoever_has_a_handle() {
+    for is_held in [false, true] {
+        let (rig, log) = (Rig::new(), Arc::<Mutex<Vec<_>>>::default());
+        let bus = rig.store.register_bus("numbers", Numbers).unwrap();
+        let _other = rig.store.register_driver(bus, "other", Noting(Arc::clone(&log)), vec![2]).unwrap();
+        let disk = rig.payload("sda");
+        let device = rig.store.new_device(rig.store.root(), "sda", rig.disk, disk).on(bus, 1).register().unwrap();
+        let file = is_held.then(|| rig.open(device, "text"));
+        thread::scope(|scope| {
+            let inside = is_held.then(|| rig.store.enter::<crate::common::Disk>(device).unwrap());
+            let removal = scope.spawn(|| rig.store.unregister_subtree(device));
+            until(|| !rig.store.contains(device));
+            if let Some(inside) = inside {
+                linger();
+                assert!(!removal.is_finished() && rig.dropped().is_empty());
+                assert_eq!(inside.name, "sda");
+            }
+            assert_eq!(removal.join().unwrap(), Ok(Removal::Done(1)));
+        });
+        assert_eq!((rig.dropped(), log.lock().len()), (vec!["sda".to_owned()], 0));
+        assert_eq!(file.map(|file| file.read(&rig.store, &mut [0])), is_held.then_some(Err(Errno::ENODEV)));
+        assert_eq!((rig.store.devices_on(bus.handle()).unwrap().count(), rig.store.bus_of(device)), (0, Err(GONE)));
+    }
 }
 
 /// A driver of whatever is on the bus of numbers. Its data notes its own end.

@@ -124,6 +124,30 @@ fn children_are_added_between_callbacks() {
     });
 }
 
+/// S1-2: who has the lock of a device keeps it from being unbound, and nobody gets the lock while `remove` runs.
+#[test]
+fn a_remove_has_the_lock() {
+    let (bench, gate) = (Bench::new(), Arc::<Gate>::default());
+    let stop = Arc::clone(&gate);
+    let driver = bench.driver(bench.logger("slow").removing(move |_| stop.pass()), &[1]);
+    let device = bench.plug(1);
+    thread::scope(|scope| {
+        let held = bench.store.lock(device).unwrap();
+        let unbound = scope.spawn(|| bench.store.unbind(device, driver));
+        until(|| bench.store.data::<String>(device).is_err());
+        linger();
+        assert_eq!(bench.log(), ["slow probe 1"]);
+        let shut = gate.shut();
+        drop(held);
+        gate.wait_for(1);
+        let locked = scope.spawn(|| bench.store.lock(device).map(drop));
+        linger();
+        assert!(!locked.is_finished());
+        drop(shut);
+        assert_eq!((unbound.join().unwrap(), locked.join().unwrap()), (Ok(Removal::Done(1)), Ok(())));
+    });
+}
+
 /// S1-10: two callbacks each want the lock of the other's device: the one that comes last is told, and the other gets it.
 #[test]
 fn of_two_callbacks_that_want_each_other_one_is_told() {

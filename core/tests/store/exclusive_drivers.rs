@@ -116,7 +116,7 @@ impl Shop {
     }
 }
 
-/// S1-2: a driver of exclusive payloads has `&mut` in each of its callbacks; attributes and guards wait for them, and they for those.
+/// S1-2, F49: a driver of exclusive payloads has `&mut` in each of its callbacks; attributes and guards wait for them, and they for those.
 #[test]
 fn callbacks_have_an_exclusive_payload_to_themselves() {
     let shop = Shop::new();

@@ -119,3 +119,31 @@ fn drivers_go_with_the_last_of_their_devices() {
     assert_eq!(drivers.map(|driver| bench.store.driver_name(driver)), [Err(GONE), Err(GONE)]);
     assert!(bench.store.is_empty() && bench.store.audit().is_clean(), "{:?}", bench.store.audit().findings());
 }
+
+/// F38: a driver that was to go while somebody was inside what it keeps of two devices stays until it has let go of the second.
+#[test]
+fn a_driver_stays_for_its_last_device() {
+    let bench = Bench::new();
+    let driver = bench.driver(bench.logger("all"), &[1, 2, 3]);
+    let devices = [1, 2, 3].map(|id| bench.plug(id));
+    let [one, two] = [0, 1].map(|n| bench.store.data::<String>(devices[n]).unwrap());
+    assert_eq!(bench.store.unregister_driver(driver), Ok(Removal::Begun(3)));
+    drop(one);
+    assert_eq!((bench.log().len(), &*bench.store.driver_name(driver).unwrap()), (5, "all"));
+    assert_eq!((&*two, Arc::strong_count(&bench.log)), (&"all".to_owned(), 2));
+    drop(two);
+    assert_eq!((bench.log(), Arc::strong_count(&bench.log)), (vec!["all remove 2".into()], 1));
+    assert_eq!(bench.store.driver_name(driver).err(), Some(GONE));
+}
+
+/// F32, E-35: a driver serves the devices of its own bus, though another has the same code.
+#[test]
+fn a_driver_serves_its_own_bus() {
+    let bench = Bench::new();
+    let twin = bench.store.register_bus("twin", Numbers).unwrap();
+    let log = Arc::clone(&bench.log);
+    let driver = bench.store.register_driver(twin, "twin", crate::chips::Logger::new("twin", &log), vec![1]).unwrap();
+    let device = bench.plug(1);
+    assert_eq!((bench.store.driver_of(device), bench.store.bind(device, driver)), (Ok(None), Err(Error::NoMatch)));
+    assert_eq!(bench.log(), [""; 0]);
+}

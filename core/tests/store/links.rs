@@ -266,3 +266,39 @@ fn a_link_is_there_at_both_ends_or_at_neither() {
         }
     });
 }
+
+/// T59, T58: what describes a device is an object of its own, to which the device leads: it stays as the device leaves, as it was, and is what the
+/// next one leads to; two may lead to one. Where it goes itself, it leaves no link behind.
+#[test]
+fn what_describes_a_device_outlives_it() {
+    let rig = Rig::new();
+    let store = &rig.store;
+    let node = rig.add(store.create(store.root(), "software_nodes").unwrap(), "node0");
+    store.write(node, "text", b"a property").unwrap();
+    let plug = |name| {
+        let device = store.new_device(store.root(), name, rig.disk, rig.payload(name));
+        device.link("firmware_node", node).linked_from(node, name).register().unwrap()
+    };
+    let other = plug("other");
+    for _ in 0..3 {
+        let device = plug("device");
+        assert_eq!(
+            rig.read(store.device(store.readlink(device, "firmware_node").unwrap()).unwrap(), "text"),
+            Ok("a property".into())
+        );
+        rig.assert_holds(node, &["device", "other"]);
+        assert_eq!(store.links_to(node).unwrap().len(), 2);
+        assert_eq!(store.unregister_subtree(device), Ok(Removal::Done(1)));
+        rig.assert_holds(node, &["other"]);
+        let left: Vec<_> = store.links_to(node).unwrap().into_iter().map(|(from, _)| from).collect();
+        assert_eq!((left, rig.read(node, "text")), (vec![other.kobject()], Ok("a property".into())));
+        assert_eq!(store.lookup("software_nodes/node0"), Ok(node.kobject()));
+    }
+    assert_eq!(store.unregister_subtree(node), Ok(Removal::Done(1)));
+    assert_eq!(
+        (store.readlink(other, "firmware_node"), rig.read(other, "name")),
+        (Err(Error::NotFound), Ok("other\n".into()))
+    );
+    rig.assert_holds(other, &[]);
+    assert!(store.audit().is_clean());
+}
