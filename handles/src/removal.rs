@@ -126,7 +126,9 @@ where
         self.slots.removals.has_given_up()
     }
 
-    /// The removals that were given up, by any thread, each with the objects that were marked together: they are the caller's now.
+    /// The removals that were given up, by any thread, each with the objects that were marked together: each becomes the caller's as it is
+    /// come upon, and none before that. So nobody who waits for one of them waits for what the caller does with another. What is given up
+    /// meanwhile is not among them, and what somebody else takes up is none any more.
     ///
     /// ```
     /// # use enodev_handles::{Arena, Domain, Kind, Label};
@@ -151,21 +153,21 @@ where
     /// assert_eq!(disks.reap(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn given_up(&self) -> Vec<Leaving<'_, K, S, P>> {
-        self.slots.removals.take_given_up().into_iter().map(|objects| self.take_over(&objects)).collect()
+    pub fn given_up(&self) -> impl Iterator<Item = Leaving<'_, K, S, P>> {
+        self.slots.removals.all_given_up().into_iter().filter_map(|object| self.take_up_with(object))
     }
 
     /// As [`given_up`](Self::given_up), but only the removal that the object is part of, if that was given up: nobody who looks for
     /// another's finds this one gone meanwhile.
     pub fn take_up(&self, handle: Handle<K>) -> Option<Leaving<'_, K, S, P>> {
-        let objects = self.slots.removals.take_given_up_with((handle.index(), handle.version()))?;
-        Some(self.take_over(&objects))
+        self.take_up_with((handle.index(), handle.version()))
     }
 
-    fn take_over(&self, objects: &[(u32, Version)]) -> Leaving<'_, K, S, P> {
-        let mut leaving = Leaving::of(&self.slots, &self.domain, objects);
+    fn take_up_with(&self, object: (u32, Version)) -> Option<Leaving<'_, K, S, P>> {
+        let objects = self.slots.removals.take_given_up_with(object)?;
+        let mut leaving = Leaving::of(&self.slots, &self.domain, &objects);
         leaving.take_over();
-        leaving
+        Some(leaving)
     }
 
     /// Finishes the removals that were given up and that nobody is in the way of any more: drops their payloads, on the caller's

@@ -3,7 +3,7 @@
 //! Who removes what stands in the slots' words. Here is what is rare: the bell for those who wait, and what has been marked and
 //! given up.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use crate::bell::Bell;
 use crate::sync::Mutex;
@@ -15,8 +15,8 @@ type Objects = Vec<(u32, Version)>;
 
 #[derive(Debug, Default)]
 struct Unfinished {
-    /// Marked, and nobody is at it.
-    given_up: Vec<Objects>,
+    /// Marked, and nobody is at it, in the order in which they were given up.
+    given_up: VecDeque<Objects>,
     /// Marked, and their removal goes on as a thread leaves one of them.
     deferred: Vec<Objects>,
 }
@@ -49,7 +49,7 @@ impl Removals {
 
     /// Notes objects whose removal nobody is at. Their words say so.
     pub(crate) fn give_up(&self, objects: Objects) {
-        self.unfinished.lock().given_up.push(objects);
+        self.unfinished.lock().given_up.push_back(objects);
         // Relaxed: a hint; the list stands under its lock.
         self.given_up.fetch_add(1, Ordering::Relaxed);
     }
@@ -60,12 +60,9 @@ impl Removals {
         self.given_up.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes what nobody is at.
-    pub(crate) fn take_given_up(&self) -> Vec<Objects> {
-        let taken = std::mem::take(&mut self.unfinished.lock().given_up);
-        // Relaxed: as in `give_up`.
-        self.given_up.fetch_sub(taken.len(), Ordering::Relaxed);
-        taken
+    /// Of each removal that nobody is at the first object.
+    pub(crate) fn all_given_up(&self) -> Vec<(u32, Version)> {
+        self.unfinished.lock().given_up.iter().filter_map(|objects| objects.first().copied()).collect()
     }
 
     /// Takes what nobody is at and was marked together with this object.
@@ -74,7 +71,7 @@ impl Removals {
         let at = unfinished.given_up.iter().position(|objects| objects.contains(&object))?;
         // Relaxed: as in `give_up`.
         self.given_up.fetch_sub(1, Ordering::Relaxed);
-        Some(unfinished.given_up.swap_remove(at))
+        unfinished.given_up.remove(at)
     }
 
     /// Takes the notes of all that is unfinished, for the arena's end.

@@ -20,6 +20,7 @@ mod exclusive_drivers;
 mod farewell;
 mod faults;
 mod foreign_wakers;
+mod given_up;
 mod groups;
 mod hidden;
 mod inside;
