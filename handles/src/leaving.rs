@@ -289,7 +289,7 @@ where
         records::defer(addresses, Box::new(move || objects.run(finish)));
     }
 
-    fn addresses(&self) -> Vec<usize> {
+    pub(crate) fn addresses(&self) -> Vec<usize> {
         let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
         let mut addresses: Vec<usize> = self.marked.iter().filter_map(address).collect();
         // This one is quick where much is in order, as it is with objects that came together.

@@ -8,6 +8,7 @@ use crate::leaving::{Leaving, take_one};
 use crate::quiet::{FirstPanic, is_dropping};
 use crate::records;
 use crate::version::Version;
+use crate::waits::Duty;
 
 /// Removing.
 impl<K, S, P> Arena<K, S, P>
@@ -189,7 +190,10 @@ where
     fn reap_but(&self, kept: Handle<K>) -> (usize, Option<P>) {
         let mut panic = FirstPanic::default();
         let (mut gone, mut payload) = (0, None);
-        for leaving in self.given_up() {
+        // All of it is begun at once, and one after the other is finished: who waits for one of them waits for what the drops of others do.
+        let all: Vec<_> = self.given_up().collect();
+        let _duty = Duty::begin(all.iter().flat_map(Leaving::addresses));
+        for leaving in all {
             // What is not quiet is given up again, as it is dropped.
             if let Ok(mut quiet) = leaving.drain_until(Instant::now()) {
                 gone += quiet.len();
