@@ -118,8 +118,8 @@ impl Store {
     /// cannot be waited for.
     pub(crate) fn end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
         if self.inner.bindings.is_inside(binding) {
-            // Marked, and given up: to be taken up as the caller leaves, or by who comes first.
-            drop(self.leave_binding(binding));
+            // To be taken up as the caller leaves, or by who comes first. It may be leaving already.
+            let _ = self.inner.bindings.abandon(binding);
             pending::put_off_unbinding(&self.inner, device, binding);
             return Ok(Some(Removal::Begun(1)));
         }
@@ -146,7 +146,12 @@ impl Store {
             Ok(leaving) => leaving,
             Err(Error::Leaving) => {
                 drop((body, guarded, code, parent));
-                return self.inner.bindings.join(binding).map(|()| None).map_err(|_| Error::Leaving);
+                return match self.inner.bindings.join(binding) {
+                    Ok(()) => Ok(None),
+                    // Whoever was at it is not any more.
+                    Err(_) if self.inner.bindings.is_given_up(binding) => self.end_binding(device, binding),
+                    Err(_) => Err(Error::Leaving),
+                };
             }
             Err(Error::Errno(_)) => return Ok(None),
             Err(error) => return Err(error),
@@ -168,7 +173,7 @@ impl Store {
 
     /// Whether somebody is at the removal of a binding.
     fn is_letting_go(&self, binding: BindingHandle) -> bool {
-        !self.inner.bindings.contains(binding) && matches!(self.leave_binding(binding), Err(Error::Leaving))
+        self.inner.bindings.is_leaving(binding) && !self.inner.bindings.is_given_up(binding)
     }
 
     /// Marks a binding, or takes up its removal where that was given up.

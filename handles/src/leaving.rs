@@ -450,13 +450,15 @@ impl<K, S, P> Drop for Leaving<'_, K, S, P> {
 /// Leaves the removal of objects that were marked together to whoever takes it up.
 pub(crate) fn give_up<S, P>(slots: &Slots<S, P>, objects: Vec<(u32, Version)>) {
     let mut awaited = false;
-    for &(index, version) in &objects {
-        if let Ok(slot) = slots.slot(index) {
-            let before = slot.change(version, |word| Some(word.given_up()));
-            awaited |= before.is_some_and(|word| word.is_awaited());
+    slots.removals.give_up(objects, |objects| {
+        for &(index, version) in objects {
+            if let Ok(slot) = slots.slot(index) {
+                let before = slot.change(version, |word| Some(word.given_up()));
+                awaited |= before.is_some_and(|word| word.is_awaited());
+            }
         }
-    }
-    slots.removals.give_up(objects);
+        true
+    });
     // Those who sleep inside have to be told, too.
     fences::full();
     slots.removals.bell.marked();

@@ -3,6 +3,7 @@ use std::time::Instant;
 use crate::arena::Arena;
 use crate::domain::Pin;
 use crate::error::{RemoveError, Stale};
+use crate::fences;
 use crate::handle::{Handle, Kind};
 use crate::leaving::{Leaving, take_one};
 use crate::quiet::{FirstPanic, is_dropping};
@@ -165,10 +166,46 @@ where
     }
 
     fn take_up_with(&self, object: (u32, Version)) -> Option<Leaving<'_, K, S, P>> {
-        let objects = self.slots.removals.take_given_up_with(object)?;
-        let mut leaving = Leaving::of(&self.slots, &self.domain, &objects);
-        leaving.take_over();
-        Some(leaving)
+        let remover = records::identity();
+        let take_over = |objects: &[(u32, Version)]| {
+            for &(index, version) in objects {
+                if let Ok(slot) = self.slots.slot(index) {
+                    slot.change(version, |word| Some(word.taken_over(remover)));
+                }
+            }
+        };
+        let objects = self.slots.removals.take_given_up_with(object, take_over)?;
+        Some(Leaving::of(&self.slots, &self.domain, &objects))
+    }
+
+    /// Makes an object leave, and gives its removal up at once: nobody finds it leaving and meets somebody who is at that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Leaving::mark`]; the object is as it was.
+    pub fn abandon(&self, handle: Handle<K>) -> Result<(), RemoveError> {
+        if self.domain.is_pinned() {
+            return Err(RemoveError::Pinned);
+        }
+        let (slot, version) = (self.slots.slot(handle.index())?, handle.version());
+        let mark = |_: &[_]| {
+            version.tag() != 0
+                && slot.mark(version, records::identity())
+                && slot.change(version, |word| Some(word.given_up())).is_some()
+        };
+        if !self.slots.removals.give_up(vec![(handle.index(), version)], mark) {
+            let error = if self.is_leaving(handle) { RemoveError::Leaving } else { RemoveError::Stale(Stale) };
+            return Err(error);
+        }
+        // Those who sleep inside have to be told.
+        fences::full();
+        self.slots.removals.bell.marked();
+        Ok(())
+    }
+
+    /// Whether the removal of an object has begun, and nobody is at it.
+    pub fn is_given_up(&self, handle: Handle<K>) -> bool {
+        self.slots.removals.is_given_up((handle.index(), handle.version()))
     }
 
     /// Finishes the removals that were given up and that nobody is in the way of any more: drops their payloads, on the caller's

@@ -47,11 +47,16 @@ impl Removals {
         std::mem::take(&mut self.unfinished.lock().deferred)
     }
 
-    /// Notes objects whose removal nobody is at. Their words say so.
-    pub(crate) fn give_up(&self, objects: Objects) {
-        self.unfinished.lock().given_up.push_back(objects);
+    /// Notes objects whose removal nobody is at, where `say` has their words say so: who looks for them here meanwhile waits.
+    pub(crate) fn give_up(&self, objects: Objects, say: impl FnOnce(&[(u32, Version)]) -> bool) -> bool {
+        let mut unfinished = self.unfinished.lock();
+        if !say(&objects) {
+            return false;
+        }
+        unfinished.given_up.push_back(objects);
         // Relaxed: a hint; the list stands under its lock.
         self.given_up.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// Whether there is something that nobody is at.
@@ -65,13 +70,24 @@ impl Removals {
         self.unfinished.lock().given_up.iter().filter_map(|objects| objects.first().copied()).collect()
     }
 
-    /// Takes what nobody is at and was marked together with this object.
-    pub(crate) fn take_given_up_with(&self, object: (u32, Version)) -> Option<Objects> {
+    /// Takes what nobody is at and was marked together with this object; `say` has their words say that somebody is, as in `give_up`.
+    pub(crate) fn take_given_up_with(
+        &self,
+        object: (u32, Version),
+        say: impl FnOnce(&[(u32, Version)]),
+    ) -> Option<Objects> {
         let mut unfinished = self.unfinished.lock();
         let at = unfinished.given_up.iter().position(|objects| objects.contains(&object))?;
+        let objects = unfinished.given_up.remove(at)?;
+        say(&objects);
         // Relaxed: as in `give_up`.
         self.given_up.fetch_sub(1, Ordering::Relaxed);
-        unfinished.given_up.remove(at)
+        Some(objects)
+    }
+
+    /// Whether nobody is at the removal of this object.
+    pub(crate) fn is_given_up(&self, object: (u32, Version)) -> bool {
+        self.unfinished.lock().given_up.iter().any(|objects| objects.contains(&object))
     }
 
     /// Takes the notes of all that is unfinished, for the arena's end.
