@@ -103,8 +103,8 @@ impl Store {
     /// `ENODEV`: the device or the driver. [`Error::NotBound`]: the device is not bound to the driver; where another thread unbinds it just
     /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Inside`]: the caller has an exclusive
     /// payload, in an attribute or with a guard, which `remove` needs; nothing has changed. [`Error::Deadlock`]: those inside wait for
-    /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, or to unregister the device or the driver,
-    /// goes on with it.
+    /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, any other removal, and [`reap`](Self::reap)
+    /// go on with it.
     ///
     /// # Linux
     ///
@@ -156,7 +156,12 @@ impl Store {
             Err(Error::Errno(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+        let mut quiet = leaving.drain().map_err(|(given_up, error)| {
+            // In this order, so that it is given up by when somebody finds it.
+            drop(given_up);
+            self.inner.leftovers.note(device, binding);
+            error
+        })?;
         // Who has the lock may wait for this unbinding to be over.
         let held = quiet.attend(|_| self.hold_with(object, part.lock()));
         // Where the caller has the lock, or who has it waits for the caller, it is done without: nothing else runs on the device, whose

@@ -273,7 +273,7 @@ impl Store {
     ///
     /// `ENODEV`: it has left. Where another thread is at it, this returns when that one is done. [`Error::Deadlock`]: those inside wait
     /// for the caller; [`Error::Inside`]: the caller has an exclusive payload that `remove` needs; [`Error::Barrier`]. The driver serves no
-    /// further device then, and to call this again goes on.
+    /// further device then; to call this again goes on with all of it, and [`reap`](Self::reap), or any removal of objects, with what had begun.
     ///
     /// # Panics
     ///
@@ -350,12 +350,18 @@ impl Store {
 
     /// Waits for another thread's removal of a driver.
     fn join_driver(&self, driver: DriverHandle, count: usize) -> Result<Removal> {
-        if let Some(leaving) = self.inner.drivers.take_up(driver) {
-            leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
-            return Ok(Removal::Done(count));
+        loop {
+            if let Some(leaving) = self.inner.drivers.take_up(driver) {
+                leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
+                return Ok(Removal::Done(count));
+            }
+            match self.inner.drivers.join(driver) {
+                Ok(()) => return Err(Errno::ENODEV.into()),
+                // Whoever was at it is not any more.
+                Err(_) if self.inner.drivers.is_given_up(driver) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        self.inner.drivers.join(driver)?;
-        Err(Errno::ENODEV.into())
     }
 
     /// The name of a driver, also of one that is leaving.

@@ -44,6 +44,7 @@ mod class;
 mod bind;
 mod bury;
 mod binding;
+mod leftovers;
 mod power;
 mod scope;
 mod observe;

@@ -12,6 +12,7 @@ use crate::driver::{DriverCode, DriverMeta};
 use crate::error::{Error, Result};
 use crate::group::{GroupCode, GroupMeta, TypeCode, TypeMeta};
 use crate::handle::{KobjectHandle, ObserverHandle, TypeHandle, kind};
+use crate::leftovers::Leftovers;
 use crate::members::Published;
 use crate::moves::Moves;
 use crate::node::Node;
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     /// The type, which no object has, of attributes that objects are given one by one.
     pub(crate) untyped: TypeHandle,
     pub(crate) bindings: Arena<kind::Binding, BindingMeta, BindingBody>,
+    pub(crate) leftovers: Leftovers,
     pub(crate) drivers: Arena<kind::Driver, DriverMeta, DriverCode>,
     pub(crate) buses: Arena<kind::Bus, BusMeta, BusCode>,
     pub(crate) classes: Arena<kind::Class, ClassMeta, ()>,
@@ -125,6 +127,7 @@ impl Store {
             types,
             untyped,
             bindings: Arena::new(&domain).map_err(taken)?,
+            leftovers: Leftovers::default(),
             drivers: Arena::new(&domain).map_err(taken)?,
             buses: Arena::new(&domain).map_err(taken)?,
             spaces: Arena::new(&domain).map_err(taken)?,
