@@ -256,12 +256,6 @@ impl Store {
         if has_drivers().is_none() {
             return;
         }
-        let Ok(_parent) = self.hold_parent(object) else { return };
-        let Ok(Some(held)) = self.hold(object) else { return };
-        // Who had the lock before may have gone through the drivers for it.
-        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
-        if self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
-            let _ = self.find_driver(&held, object, Vec::new());
-        }
+        self.seek_drivers(object);
     }
 }

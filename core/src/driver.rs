@@ -221,8 +221,8 @@ impl Store {
     /// Registers a driver of a bus, and has it asked about the devices there that are bound to none and that match, in the order in which
     /// they came. What it says to them is not told here: see [`driver_of`](Self::driver_of).
     ///
-    /// It is not asked about a device whose lock somebody took with [`lock`](Self::lock) who is the caller, or waits for the caller:
-    /// [`attach`](Self::attach) does that. Where another driver is just asked about a device, and refuses it, it is asked after that one.
+    /// Where the lock of a device is had by the caller, in a callback or with [`lock`](Self::lock), or by somebody who waits for the caller,
+    /// it is asked about that one as the lock is given up; so it is where another driver is just asked about a device, and refuses it.
     ///
     /// # Errors
     ///

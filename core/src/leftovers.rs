@@ -98,11 +98,12 @@ impl Store {
         let Ok(mut guarded) = locked.transpose() else { return Looked::InTheWay };
         let Some(leaving) = self.inner.bindings.take_up(binding) else { return Looked::Over };
         let Ok(quiet) = leaving.drain_until(Instant::now()) else { return Looked::InTheWay };
-        let call = Where { store: self, device: object, above: &[], turn: held.turn() };
+        let (turn, let_go) = held.into_turn();
+        let call = Where { store: self, device: object, above: &[], turn: &turn };
         let payload = PayloadRef::of(&body.payload, guarded.as_deref_mut());
         let orphan = self.let_go(quiet, &code, call, payload, part);
-        drop((guarded, code, held));
-        drop((body, parent));
+        drop((turn, guarded, code));
+        drop((body, parent, let_go));
         orphan.map_or(Looked::Over, Looked::Orphan)
     }
 

@@ -45,6 +45,7 @@ mod bind;
 mod bury;
 mod binding;
 mod leftovers;
+mod sought;
 mod power;
 mod scope;
 mod observe;

@@ -21,6 +21,7 @@ use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
 use crate::portable;
 use crate::ranges::Ranges;
+use crate::sought::Sought;
 use crate::space::SpaceMeta;
 use crate::state::State;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) untyped: TypeHandle,
     pub(crate) bindings: Arena<kind::Binding, BindingMeta, BindingBody>,
     pub(crate) leftovers: Leftovers,
+    pub(crate) sought: Sought,
     pub(crate) drivers: Arena<kind::Driver, DriverMeta, DriverCode>,
     pub(crate) buses: Arena<kind::Bus, BusMeta, BusCode>,
     pub(crate) classes: Arena<kind::Class, ClassMeta, ()>,
@@ -128,6 +130,7 @@ impl Store {
             untyped,
             bindings: Arena::new(&domain).map_err(taken)?,
             leftovers: Leftovers::default(),
+            sought: Sought::default(),
             drivers: Arena::new(&domain).map_err(taken)?,
             buses: Arena::new(&domain).map_err(taken)?,
             spaces: Arena::new(&domain).map_err(taken)?,

@@ -43,6 +43,7 @@ mod power;
 mod regressions;
 mod removers;
 mod rename;
+mod sought;
 mod stats;
 mod stores;
 mod stress;
