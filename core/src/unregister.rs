@@ -153,7 +153,7 @@ impl Store {
         let mut found = None;
         let mut panic = catch_unwind(AssertUnwindSafe(|| self.reap_drivers())).err();
         if !self.inner.nodes.has_given_up() {
-            return panic.map_or(None, |panic| resume_unwind(panic));
+            return panic.and_then(|panic| resume_unwind(panic));
         }
         for leaving in self.inner.nodes.given_up() {
             let Ok(quiet) = leaving.drain_until(Instant::now()) else { continue };

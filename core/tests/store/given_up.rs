@@ -69,6 +69,8 @@ fn who_reaps_has_one_removal_at_a_time() {
     assert_eq!((store.reap(), store.obituary(first).unwrap().is_leaving), (0, false));
 }
 
+type Way = dyn Fn(&Bench, DeviceHandle);
+
 /// S1-8: a driver goes with its last device, whose unbinding is given up as its thread would wait for itself. Whoever removes an object next, or
 /// reaps, goes on with both, as soon as nobody is in the way.
 #[test]
@@ -76,7 +78,7 @@ fn an_unbinding_that_was_given_up_is_gone_on_with() {
     let unrelated = |bench: &Bench, device| _ = bench.store.unregister_subtree(device);
     let typed = |bench: &Bench, device| _ = bench.store.unregister::<Chip>(device);
     let reap = |bench: &Bench, _| _ = bench.store.reap();
-    let ways: [&dyn Fn(&Bench, DeviceHandle); 3] = [&unrelated, &typed, &reap];
+    let ways: [&Way; 3] = [&unrelated, &typed, &reap];
     for way in ways {
         let bench = Bench::new();
         let (store, driver) = (&bench.store, bench.driver(bench.logger("all"), &[1]));
