@@ -237,15 +237,8 @@ impl Store {
             drop(pin);
             has_drivers
         };
-        if !has_drivers {
-            return;
-        }
-        let Ok(_parent) = self.hold_parent(object) else { return };
-        let Ok(Some(held)) = self.hold(object) else { return };
-        // Who had the lock before may have gone through the drivers for it.
-        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
-        if self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
-            let _ = self.find_driver(&held, object, Vec::new());
+        if has_drivers {
+            self.seek_drivers(object);
         }
     }
 

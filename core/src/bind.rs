@@ -80,11 +80,7 @@ impl Store {
         let held = self.hold_in_order(object)?.ok_or(Error::WrongType)?;
         // It may have left while this waited.
         is_there()?;
-        let answer = self.ask_driver(&held, object, driver)?;
-        if answer != Answer::Bound {
-            self.seek_driver(&held, object, driver);
-        }
-        match answer {
+        match self.ask_driver(&held, object, driver)? {
             Answer::Bound => Ok(()),
             Answer::Refused(errno) => Err(errno.into()),
             Answer::NoMatch if self.is_serving(driver) => Err(Error::NoMatch),
@@ -103,8 +99,8 @@ impl Store {
     /// `ENODEV`: the device or the driver. [`Error::NotBound`]: the device is not bound to the driver; where another thread unbinds it just
     /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Inside`]: the caller has an exclusive
     /// payload, in an attribute or with a guard, which `remove` needs; nothing has changed. [`Error::Deadlock`]: those inside wait for
-    /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, or to unregister the device or the driver,
-    /// goes on with it.
+    /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, any other removal, and [`reap`](Self::reap)
+    /// go on with it.
     ///
     /// # Linux
     ///
@@ -118,8 +114,8 @@ impl Store {
     /// cannot be waited for.
     pub(crate) fn end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
         if self.inner.bindings.is_inside(binding) {
-            // Marked, and given up: to be taken up as the caller leaves, or by who comes first.
-            drop(self.leave_binding(binding));
+            // To be taken up as the caller leaves, or by who comes first. It may be leaving already.
+            let _ = self.inner.bindings.abandon(binding);
             pending::put_off_unbinding(&self.inner, device, binding);
             return Ok(Some(Removal::Begun(1)));
         }
@@ -146,29 +142,41 @@ impl Store {
             Ok(leaving) => leaving,
             Err(Error::Leaving) => {
                 drop((body, guarded, code, parent));
-                return self.inner.bindings.join(binding).map(|()| None).map_err(|_| Error::Leaving);
+                return match self.inner.bindings.join(binding) {
+                    Ok(()) => Ok(None),
+                    // Whoever was at it is not any more.
+                    Err(_) if self.inner.bindings.is_given_up(binding) => self.end_binding(device, binding),
+                    Err(_) => Err(Error::Leaving),
+                };
             }
             Err(Error::Errno(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut quiet = leaving.drain().map_err(|(_, error)| error)?;
+        let mut quiet = leaving.drain().map_err(|(given_up, error)| {
+            // In this order, so that it is given up by when somebody finds it.
+            drop(given_up);
+            self.inner.leftovers.note(device, binding);
+            error
+        })?;
         // Who has the lock may wait for this unbinding to be over.
         let held = quiet.attend(|_| self.hold_with(object, part.lock()));
         // Where the caller has the lock, or who has it waits for the caller, it is done without: nothing else runs on the device, whose
         // binding is quiet, and a new one comes only when this has gone.
-        let turn = held.map_or_else(|_| Turn::without_lock(), Held::into_turn);
+        let (turn, let_go) = held.map_or_else(|_| (Turn::without_lock(), None), Held::into_turn);
         let call = Where { store: self, device: object, above: &[], turn: &turn };
         let payload = PayloadRef::of(&body.payload, guarded.as_deref_mut());
         let orphan = self.let_go(quiet, &code, call, payload, part);
         drop((turn, guarded, code));
         drop((body, parent));
+        // An observer may have registered a driver.
+        drop(let_go);
         self.drop_orphan(orphan);
         Ok(Some(Removal::Done(1)))
     }
 
     /// Whether somebody is at the removal of a binding.
     fn is_letting_go(&self, binding: BindingHandle) -> bool {
-        !self.inner.bindings.contains(binding) && matches!(self.leave_binding(binding), Err(Error::Leaving))
+        self.inner.bindings.is_leaving(binding) && !self.inner.bindings.is_given_up(binding)
     }
 
     /// Marks a binding, or takes up its removal where that was given up.
@@ -248,6 +256,7 @@ impl Store {
         };
         let drivers = || {
             // Whoever says from now on that the device seeks one may mean a driver that is not among these.
+            self.inner.sought.forget(object);
             self.inner.nodes.enter(object)?.part.as_ref().ok_or(Error::WrongType)?.seek(false);
             Ok::<_, Error>(self.inner.buses.get(&self.inner.domain.pin(), bus)?.drivers.load())
         };
@@ -274,15 +283,6 @@ impl Store {
         }
     }
 
-    /// Goes through the other drivers for a device whose lock is held and which one has refused, where somebody was kept from that who meant to
-    /// do so: who has the lock is himself who wants it, or waits for him.
-    fn seek_driver(&self, held: &Held<'_>, object: KobjectHandle, asked: DriverHandle) {
-        let is_seeking = |body: &Body| body.part.as_ref().is_some_and(|part| part.is_seeking());
-        if self.inner.nodes.enter(object).is_ok_and(|body| is_seeking(&body)) {
-            let _ = self.find_driver(held, object, vec![asked]);
-        }
-    }
-
     /// Has a new driver asked about the devices of its bus.
     pub(crate) fn offer_devices(&self, driver: DriverHandle) {
         let devices = {
@@ -296,7 +296,7 @@ impl Store {
     }
 
     /// Asks a driver about one device, if that is free. What comes of it is the driver's business.
-    fn offer(&self, device: DeviceHandle, driver: DriverHandle) {
+    pub(crate) fn offer(&self, device: DeviceHandle, driver: DriverHandle) {
         let object = device.kobject();
         let may_match = || {
             let code = self.inner.drivers.enter(driver).ok()?;
@@ -308,21 +308,8 @@ impl Store {
         if may_match().is_none() {
             return;
         }
-        let Ok(_parent) = self.hold_parent(object) else { return };
-        let held = match self.hold(object) {
-            Ok(Some(held)) => held,
-            // Who has the lock, be it the caller itself or one who waits for the caller, goes through the drivers: see `seek_driver`.
-            Err(Error::Inside | Error::Deadlock) => {
-                let body = self.inner.nodes.enter(object);
-                let part = body.as_ref().ok().and_then(|body| body.part.as_ref());
-                part.into_iter().for_each(|part| part.seek(true));
-                return;
-            }
-            _ => return,
-        };
-        if !matches!(self.ask_driver(&held, object, driver), Ok(Answer::Bound)) {
-            self.seek_driver(&held, object, driver);
-        }
+        let Some((_parent, held)) = self.hold_to_ask(object, Some(driver)) else { return };
+        let _ = self.ask_driver(&held, object, driver);
     }
 
     /// Where the bus wants it, the lock of the parent, before that of the device.

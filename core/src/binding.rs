@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use enodev_handles::{Active, Exclusive, Lock};
 
+use crate::bus::{Bus, BusType};
 use crate::crowd::Spot;
 use crate::driver::Data;
 use crate::error::{Error, Result};
@@ -102,7 +103,7 @@ impl Part {
     }
 
     pub(crate) fn is_asleep(&self) -> bool {
-        // Relaxed: under the lock.
+        // Relaxed: under the lock, or an answer of a moment.
         self.is_asleep.load(Ordering::Relaxed)
     }
 
@@ -188,6 +189,43 @@ impl Store {
     pub fn bus_of(&self, device: DeviceHandle) -> Result<Option<BusHandle>> {
         let body = self.inner.nodes.enter(device.kobject())?;
         Ok(body.part.as_ref().and_then(|part| part.bus.as_ref()).map(|on| on.bus))
+    }
+
+    /// What a device says of itself on its bus. Never waits; while the answer lives, the device does not leave, as with
+    /// [`enter`](Self::enter).
+    ///
+    /// ```
+    /// # use enodev::{BusType, DeviceType, Error, Store};
+    /// # struct Platform;
+    /// # impl BusType for Platform {
+    /// #     type Id = &'static str;
+    /// #     type IdTable = &'static str;
+    /// #     fn matches(&self, id: &&'static str, table: &&'static str) -> bool { id == table }
+    /// # }
+    /// let store = Store::new()?;
+    /// let (platform, other) = (store.register_bus("platform", Platform)?, store.register_bus("other", Platform)?);
+    /// let uart = store.define(DeviceType::shared::<()>("uart"))?;
+    /// let serial = store.new_device(store.root(), "serial", uart, ()).on(platform, "ns16550a").register()?;
+    ///
+    /// assert_eq!(*store.bus_id(serial, platform)?, "ns16550a");
+    /// assert_eq!(store.bus_id(serial, other).unwrap_err(), Error::WrongType);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the device or the bus; [`Error::WrongType`]: the device is not on that bus.
+    pub fn bus_id<B: BusType>(&self, device: DeviceHandle, bus: Bus<B>) -> Result<Active<'_, B::Id>> {
+        let body = self.inner.nodes.enter(device.kobject())?;
+        let id = body.try_map(|body| {
+            let on = body.part.as_ref()?.bus.as_ref().filter(|on| on.bus == bus.handle())?;
+            (*on.id).downcast_ref()
+        });
+        match id {
+            Ok(id) => Ok(id),
+            Err(_) if self.inner.buses.contains(bus.handle()) => Err(Error::WrongType),
+            Err(_) => Err(enodev_attrs::Errno::ENODEV.into()),
+        }
     }
 
     /// The driver that a device is bound to; also one that is just giving it up. `None` for a device that is bound to none.

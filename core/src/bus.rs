@@ -30,7 +30,7 @@ use crate::store::Store;
 ///
 /// let store = Store::new()?;
 /// let platform = store.register_bus("platform", Platform)?;
-/// assert_eq!(store.devices_on(platform.handle())?.count(), 0);
+/// assert_eq!(store.devices_on(platform)?.count(), 0);
 /// # Ok::<(), enodev::Error>(())
 /// ```
 ///
@@ -52,7 +52,8 @@ pub trait BusType: Send + Sync + 'static {
     fn matches(&self, id: &Self::Id, table: &Self::IdTable) -> bool;
 }
 
-/// A bus, registered in a store: a [`BusHandle`] that knows what the bus's devices say of themselves.
+/// A bus, registered in a store: a [`BusHandle`] that knows what the bus's devices say of themselves, and that can be given wherever one is
+/// asked for.
 pub struct Bus<B> {
     handle: BusHandle,
     ty: PhantomData<fn() -> B>,
@@ -62,6 +63,12 @@ impl<B> Bus<B> {
     /// The handle alone.
     pub fn handle(self) -> BusHandle {
         self.handle
+    }
+}
+
+impl<B> From<Bus<B>> for BusHandle {
+    fn from(bus: Bus<B>) -> Self {
+        bus.handle
     }
 }
 
@@ -126,8 +133,8 @@ impl Store {
     ///
     /// `ENODEV`; [`Error::InUse`] while the bus has devices or drivers, also those that are leaving; [`Error::Inside`] in its own
     /// callback; [`Error::Deadlock`], [`Error::Barrier`] as with devices: it goes on leaving, and goes with the store.
-    pub fn unregister_bus(&self, bus: BusHandle) -> Result {
-        let mut leaving = self.inner.buses.leave();
+    pub fn unregister_bus(&self, bus: impl Into<BusHandle>) -> Result {
+        let (bus, mut leaving) = (bus.into(), self.inner.buses.leave());
         if self.inner.buses.is_inside(bus) {
             return Err(Error::Inside);
         }
@@ -152,8 +159,8 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`.
-    pub fn bus_name(&self, bus: BusHandle) -> Result<Name> {
-        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus)?.name.clone())
+    pub fn bus_name(&self, bus: impl Into<BusHandle>) -> Result<Name> {
+        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus.into())?.name.clone())
     }
 
     /// The devices of a bus, in the order in which they came, as they are at this moment: whoever walks them disturbs nobody, and may
@@ -162,8 +169,8 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`.
-    pub fn devices_on(&self, bus: BusHandle) -> Result<impl Iterator<Item = DeviceHandle> + use<>> {
-        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus)?.devices.load().iter())
+    pub fn devices_on<H: Into<BusHandle>>(&self, bus: H) -> Result<impl Iterator<Item = DeviceHandle> + use<H>> {
+        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus.into())?.devices.load().iter())
     }
 
     /// The drivers of a bus, as [`devices_on`](Self::devices_on).
@@ -171,7 +178,7 @@ impl Store {
     /// # Errors
     ///
     /// `ENODEV`.
-    pub fn drivers_on(&self, bus: BusHandle) -> Result<impl Iterator<Item = DriverHandle> + use<>> {
-        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus)?.drivers.load().members.iter())
+    pub fn drivers_on<H: Into<BusHandle>>(&self, bus: H) -> Result<impl Iterator<Item = DriverHandle> + use<H>> {
+        Ok(self.inner.buses.get(&self.inner.domain.pin(), bus.into())?.drivers.load().members.iter())
     }
 }

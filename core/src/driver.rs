@@ -221,8 +221,8 @@ impl Store {
     /// Registers a driver of a bus, and has it asked about the devices there that are bound to none and that match, in the order in which
     /// they came. What it says to them is not told here: see [`driver_of`](Self::driver_of).
     ///
-    /// It is not asked about a device whose lock somebody took with [`lock`](Self::lock) who is the caller, or waits for the caller:
-    /// [`attach`](Self::attach) does that. Where another driver is just asked about a device, and refuses it, it is asked after that one.
+    /// Where the lock of a device is had by the caller, in a callback or with [`lock`](Self::lock), or by somebody who waits for the caller,
+    /// it is asked about that one as the lock is given up; so it is where another driver is just asked about a device, and refuses it.
     ///
     /// # Errors
     ///
@@ -273,7 +273,7 @@ impl Store {
     ///
     /// `ENODEV`: it has left. Where another thread is at it, this returns when that one is done. [`Error::Deadlock`]: those inside wait
     /// for the caller; [`Error::Inside`]: the caller has an exclusive payload that `remove` needs; [`Error::Barrier`]. The driver serves no
-    /// further device then, and to call this again goes on.
+    /// further device then; to call this again goes on with all of it, and [`reap`](Self::reap), or any removal of objects, with what had begun.
     ///
     /// # Panics
     ///
@@ -350,12 +350,18 @@ impl Store {
 
     /// Waits for another thread's removal of a driver.
     fn join_driver(&self, driver: DriverHandle, count: usize) -> Result<Removal> {
-        if let Some(leaving) = self.inner.drivers.take_up(driver) {
-            leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
-            return Ok(Removal::Done(count));
+        loop {
+            if let Some(leaving) = self.inner.drivers.take_up(driver) {
+                leaving.drain().map_err(|(_, error)| error)?.drop_payloads();
+                return Ok(Removal::Done(count));
+            }
+            match self.inner.drivers.join(driver) {
+                Ok(()) => return Err(Errno::ENODEV.into()),
+                // Whoever was at it is not any more.
+                Err(_) if self.inner.drivers.is_given_up(driver) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        self.inner.drivers.join(driver)?;
-        Err(Errno::ENODEV.into())
     }
 
     /// The name of a driver, also of one that is leaving.

@@ -57,6 +57,13 @@ impl Store {
         exclusive()?.lock_with(lock).map_err(|_| Error::WrongType)
     }
 
+    /// As `lock_labelled`, if nobody is inside.
+    pub(crate) fn try_lock_labelled(&self, object: KobjectHandle, label: Label) -> Result<ActiveMut<'_, Guarded>> {
+        let body = self.inner.nodes.enter_labelled(object, label)?;
+        let exclusive = body.try_map(|body| Some(&body.payload.locked()?.guarded)).map_err(|_| Error::WrongType)?;
+        exclusive.try_lock().map_err(|_| Error::Inside)
+    }
+
     /// Enters an object for one of its attributes, and the attribute, both or none, and runs the attribute's code. Says so where that
     /// has begun a removal which could not be finished as it returned.
     #[inline]

@@ -44,6 +44,8 @@ mod class;
 mod bind;
 mod bury;
 mod binding;
+mod leftovers;
+mod sought;
 mod power;
 mod scope;
 mod observe;

@@ -19,6 +19,28 @@ thread_local! {
     static REVOKED: RefCell<Vec<(Later, Revoked)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What stays put off is given back as this is dropped, also where foreign code that ran in between has panicked.
+struct Kept<T> {
+    kept: Vec<T>,
+    give_back: fn(&mut Vec<T>),
+}
+
+impl<T> Kept<T> {
+    fn new(give_back: fn(&mut Vec<T>)) -> Self {
+        Self { kept: Vec::new(), give_back }
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        if !self.kept.is_empty() {
+            PENDING.set(true);
+            // If the thread's memory of it is gone, it was gone before, and there is nothing to keep.
+            (self.give_back)(&mut self.kept);
+        }
+    }
+}
+
 /// Notes that a removal which the calling thread had put off could not be finished.
 pub(crate) fn unfinished(error: Error) {
     UNFINISHED.set(Some(error));
@@ -58,30 +80,30 @@ pub(crate) fn settle() -> Result {
 #[cold]
 fn settle_all() -> Result {
     // Whatever runs in here may put off something itself.
-    let mut kept = Vec::new();
+    let mut revoked_later = Kept::new(|kept| _ = REVOKED.try_with(|all| all.borrow_mut().append(kept)));
     let next = || REVOKED.try_with(|all| all.borrow_mut().pop()).ok().flatten();
     while let Some((later, revoked)) = next() {
         // Where the store has gone, so have the objects.
         let Some(inner) = later.lock().upgrade() else { continue };
         if inner.is_inside(&revoked) {
-            kept.push((later, revoked));
+            revoked_later.kept.push((later, revoked));
         } else if let Err(error) = inner.finish_revoked(&revoked) {
             UNFINISHED.set(Some(error));
         }
     }
     settle_unbindings();
-    PENDING.set(!kept.is_empty() || UNBINDINGS.try_with(|all| !all.borrow().is_empty()).unwrap_or(false));
-    // If the thread's memory of it is gone, it was gone above, and there is nothing to keep.
-    let _ = REVOKED.try_with(|all| all.borrow_mut().append(&mut kept));
+    PENDING.set(UNBINDINGS.try_with(|all| !all.borrow().is_empty()).unwrap_or(false));
+    drop(revoked_later);
     UNFINISHED.take().map_or(Ok(()), Err)
 }
 
-/// Has a device unbound as the calling thread leaves what its driver keeps of it. Where that thread is at its end, it is left to who
-/// removes the device or the driver.
+/// Has a device unbound as the calling thread leaves what its driver keeps of it. Where that thread is at its end, it is left to the next
+/// removal.
 pub(crate) fn put_off_unbinding(inner: &Inner, device: DeviceHandle, binding: BindingHandle) {
     let noted = UNBINDINGS.try_with(|all| all.borrow_mut().push((Later::clone(&inner.later), device, binding)));
-    if noted.is_ok() {
-        PENDING.set(true);
+    match noted {
+        Ok(()) => PENDING.set(true),
+        Err(_) => inner.leftovers.note(device, binding),
     }
 }
 
@@ -95,21 +117,23 @@ pub(crate) fn settle_unbindings() {
 
 #[cold]
 fn settle_all_unbindings() {
-    let mut kept = Vec::new();
+    let mut later_still = Kept::new(|kept| _ = UNBINDINGS.try_with(|all| all.borrow_mut().append(kept)));
     let next = || UNBINDINGS.try_with(|all| all.borrow_mut().pop()).ok().flatten();
     while let Some((later, device, binding)) = next() {
         let Some(store) = Store::again(&later) else { continue };
         if store.inner.bindings.is_inside(binding) {
-            kept.push((later, device, binding));
+            later_still.kept.push((later, device, binding));
         } else {
             match store.end_binding(device, binding) {
                 // Another thread is at it by now.
                 Ok(_) | Err(Error::Leaving) => {}
                 // It still has the payload, in an attribute that is about to return.
-                Err(Error::Inside) => kept.push((later, device, binding)),
-                Err(error) => unfinished(error),
+                Err(Error::Inside) => later_still.kept.push((later, device, binding)),
+                Err(error) => {
+                    store.inner.leftovers.note(device, binding);
+                    unfinished(error);
+                }
             }
         }
     }
-    let _ = UNBINDINGS.try_with(|all| all.borrow_mut().append(&mut kept));
 }

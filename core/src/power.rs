@@ -4,7 +4,7 @@ use enodev_handles::Label;
 
 use crate::driver::Power;
 use crate::error::Result;
-use crate::handle::{AsKobject, KobjectHandle, device};
+use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, device};
 use crate::payload::PayloadRef;
 use crate::scope::Where;
 use crate::store::Store;
@@ -61,6 +61,21 @@ impl Store {
             first = first.and(self.power(Power::Resume, object).map(drop));
         }
         first
+    }
+
+    /// Whether the driver of a device has put it to sleep, at this moment. It is awake while it is bound to none, and where it cannot be. Never
+    /// waits: while a callback runs that puts it to sleep or wakes it, the answer is what held before.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`.
+    ///
+    /// # Linux
+    ///
+    /// `dev->power.is_suspended`.
+    pub fn is_suspended(&self, device: DeviceHandle) -> Result<bool> {
+        let body = self.inner.nodes.enter(device.kobject())?;
+        Ok(body.part.as_ref().is_some_and(|part| part.is_asleep()))
     }
 
     /// Has drivers bring their devices to rest, children before parents, be they asleep or not. They stay bound,

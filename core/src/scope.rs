@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, device};
 use crate::order::{self, Turn};
 use crate::payload::{Body, PayloadRef};
+use crate::sought::LetGo;
 use crate::store::Store;
 
 /// What a driver's callback gets for its own length: the device. It dereferences to the [`Context`] of the payload, and so to the payload,
@@ -145,6 +146,10 @@ impl<T: ?Sized> Deref for Reached<'_, T> {
 /// The lock of a device, held outside its callbacks: none of them runs meanwhile, and nobody else adds children to it. Made by
 /// [`Store::lock`].
 ///
+/// As it is dropped, drivers are asked that came meanwhile and could not be asked, as who registered them has the lock, or is waited for by
+/// who has it: about the device, and about its children on a bus that [wants](crate::BusType::LOCKS_PARENT) the lock of the parent. To be
+/// dropped inside no object, so that these drivers have the payloads.
+///
 /// It keeps nobody from removing the device: where that leaves, its driver's `remove` does not wait for the lock. Who wants it to stay
 /// enters it.
 ///
@@ -156,11 +161,13 @@ pub struct Held<'a> {
     store: &'a Store,
     device: KobjectHandle,
     turn: Turn,
+    /// Dropped last.
+    let_go: LetGo<'a>,
 }
 
 impl<'a> Held<'a> {
     pub(crate) fn new(store: &'a Store, device: KobjectHandle, turn: Turn) -> Self {
-        Self { store, device, turn }
+        Self { store, device, turn, let_go: LetGo::new(store, device) }
     }
 
     /// The device.
@@ -172,8 +179,9 @@ impl<'a> Held<'a> {
         &self.turn
     }
 
-    pub(crate) fn into_turn(self) -> Turn {
-        self.turn
+    /// The second part is to be dropped after the first.
+    pub(crate) fn into_turn(self) -> (Turn, Option<LetGo<'a>>) {
+        (self.turn, Some(self.let_go))
     }
 }
 

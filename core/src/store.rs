@@ -12,6 +12,7 @@ use crate::driver::{DriverCode, DriverMeta};
 use crate::error::{Error, Result};
 use crate::group::{GroupCode, GroupMeta, TypeCode, TypeMeta};
 use crate::handle::{KobjectHandle, ObserverHandle, TypeHandle, kind};
+use crate::leftovers::Leftovers;
 use crate::members::Published;
 use crate::moves::Moves;
 use crate::node::Node;
@@ -20,6 +21,7 @@ use crate::observe::ObserverCode;
 use crate::payload::{Body, Payload};
 use crate::portable;
 use crate::ranges::Ranges;
+use crate::sought::Sought;
 use crate::space::SpaceMeta;
 use crate::state::State;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +73,8 @@ pub(crate) struct Inner {
     /// The type, which no object has, of attributes that objects are given one by one.
     pub(crate) untyped: TypeHandle,
     pub(crate) bindings: Arena<kind::Binding, BindingMeta, BindingBody>,
+    pub(crate) leftovers: Leftovers,
+    pub(crate) sought: Sought,
     pub(crate) drivers: Arena<kind::Driver, DriverMeta, DriverCode>,
     pub(crate) buses: Arena<kind::Bus, BusMeta, BusCode>,
     pub(crate) classes: Arena<kind::Class, ClassMeta, ()>,
@@ -125,6 +129,8 @@ impl Store {
             types,
             untyped,
             bindings: Arena::new(&domain).map_err(taken)?,
+            leftovers: Leftovers::default(),
+            sought: Sought::default(),
             drivers: Arena::new(&domain).map_err(taken)?,
             buses: Arena::new(&domain).map_err(taken)?,
             spaces: Arena::new(&domain).map_err(taken)?,

@@ -31,7 +31,8 @@ pub enum QueueError {
     /// The queue was closed; the request has not begun and never will. `ECANCELED`.
     #[error("the queue is closed")]
     Closed,
-    /// As many requests wait as the queue has room for. This one was not taken. `EAGAIN`.
+    /// As many requests wait as the queue has room for. This one was not taken, and may be when others have been done. `EAGAIN`. That the
+    /// store is full is [`Store`](Self::Store) of [`Error::Full`], and waiting does not help: `ENOMEM`.
     #[error("the queue is full")]
     Full,
     /// Foreign code panicked in the request: a payload's drop, or the closure that was given. `EIO`.

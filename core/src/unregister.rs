@@ -108,17 +108,14 @@ impl Store {
     }
 
     /// Finishes the removals that could not be finished ([`Error::Deadlock`], [`Error::Leaving`]) and that nobody is in the way
-    /// of any more. Waits for nobody. Returns how many objects have gone.
+    /// of any more, those of drivers and of devices from drivers too. Waits for nobody. Returns how many objects have gone.
     ///
-    /// Removals do so by themselves, before anything else.
+    /// Removals of objects do so by themselves, before anything else.
     ///
     /// # Panics
     ///
-    /// With the first panic of a payload's drop.
+    /// With the first panic of a payload's or a driver's drop.
     pub fn reap(&self) -> usize {
-        if !self.inner.nodes.has_given_up() {
-            return 0;
-        }
         let before = self.inner.nodes.len();
         self.reap_but(KobjectHandle::null());
         before.saturating_sub(self.inner.nodes.len())
@@ -154,7 +151,11 @@ impl Store {
 
     /// Finishes what was given up. The payload of one object is handed back, if it is among them.
     fn reap_but(&self, kept: KobjectHandle) -> Option<Body> {
-        let (mut found, mut panic) = (None, None);
+        let mut found = None;
+        let mut panic = catch_unwind(AssertUnwindSafe(|| self.reap_drivers())).err();
+        if !self.inner.nodes.has_given_up() {
+            return panic.and_then(|panic| resume_unwind(panic));
+        }
         for leaving in self.inner.nodes.given_up() {
             let Ok(quiet) = leaving.drain_until(Instant::now()) else { continue };
             match catch_unwind(AssertUnwindSafe(|| self.finish(quiet, kept))) {

@@ -230,7 +230,7 @@ impl<'w> Batches<'w> {
     fn given_up(&mut self, batch: u8, how: u8) {
         let world = self.world;
         let expected = world.model().take_given_up();
-        let got = world.arena.given_up();
+        let got: Vec<_> = world.arena.given_up().collect();
         let named: Vec<Batch> =
             got.iter().map(|leaving| leaving.handles().map(ThingHandle::to_bits).collect()).collect();
         world.same(|| "given up".into(), &named, &expected);

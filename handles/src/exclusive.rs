@@ -116,6 +116,12 @@ impl Lock {
         }
         Ok(())
     }
+
+    /// Takes the lock if it is free; says whether it is this one's.
+    pub fn try_acquire(&mut self) -> bool {
+        self.held = self.held || self.raw.try_lock();
+        self.held
+    }
 }
 
 impl Drop for Lock {

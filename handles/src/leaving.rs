@@ -289,7 +289,7 @@ where
         records::defer(addresses, Box::new(move || objects.run(finish)));
     }
 
-    fn addresses(&self) -> Vec<usize> {
+    pub(crate) fn addresses(&self) -> Vec<usize> {
         let address = |(index, _)| self.slots.slot(index).ok().map(|slot| slot.address());
         let mut addresses: Vec<usize> = self.marked.iter().filter_map(address).collect();
         // This one is quick where much is in order, as it is with objects that came together.
@@ -450,13 +450,15 @@ impl<K, S, P> Drop for Leaving<'_, K, S, P> {
 /// Leaves the removal of objects that were marked together to whoever takes it up.
 pub(crate) fn give_up<S, P>(slots: &Slots<S, P>, objects: Vec<(u32, Version)>) {
     let mut awaited = false;
-    for &(index, version) in &objects {
-        if let Ok(slot) = slots.slot(index) {
-            let before = slot.change(version, |word| Some(word.given_up()));
-            awaited |= before.is_some_and(|word| word.is_awaited());
+    slots.removals.give_up(objects, |objects| {
+        for &(index, version) in objects {
+            if let Ok(slot) = slots.slot(index) {
+                let before = slot.change(version, |word| Some(word.given_up()));
+                awaited |= before.is_some_and(|word| word.is_awaited());
+            }
         }
-    }
-    slots.removals.give_up(objects);
+        true
+    });
     // Those who sleep inside have to be told, too.
     fences::full();
     slots.removals.bell.marked();

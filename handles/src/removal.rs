@@ -3,11 +3,13 @@ use std::time::Instant;
 use crate::arena::Arena;
 use crate::domain::Pin;
 use crate::error::{RemoveError, Stale};
+use crate::fences;
 use crate::handle::{Handle, Kind};
 use crate::leaving::{Leaving, take_one};
 use crate::quiet::{FirstPanic, is_dropping};
 use crate::records;
 use crate::version::Version;
+use crate::waits::Duty;
 
 /// Removing.
 impl<K, S, P> Arena<K, S, P>
@@ -126,7 +128,9 @@ where
         self.slots.removals.has_given_up()
     }
 
-    /// The removals that were given up, by any thread, each with the objects that were marked together: they are the caller's now.
+    /// The removals that were given up, by any thread, each with the objects that were marked together: each becomes the caller's as it is
+    /// come upon, and none before that. So nobody who waits for one of them waits for what the caller does with another. What is given up
+    /// meanwhile is not among them, and what somebody else takes up is none any more.
     ///
     /// ```
     /// # use enodev_handles::{Arena, Domain, Kind, Label};
@@ -151,21 +155,57 @@ where
     /// assert_eq!(disks.reap(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn given_up(&self) -> Vec<Leaving<'_, K, S, P>> {
-        self.slots.removals.take_given_up().into_iter().map(|objects| self.take_over(&objects)).collect()
+    pub fn given_up(&self) -> impl Iterator<Item = Leaving<'_, K, S, P>> {
+        self.slots.removals.all_given_up().into_iter().filter_map(|object| self.take_up_with(object))
     }
 
     /// As [`given_up`](Self::given_up), but only the removal that the object is part of, if that was given up: nobody who looks for
     /// another's finds this one gone meanwhile.
     pub fn take_up(&self, handle: Handle<K>) -> Option<Leaving<'_, K, S, P>> {
-        let objects = self.slots.removals.take_given_up_with((handle.index(), handle.version()))?;
-        Some(self.take_over(&objects))
+        self.take_up_with((handle.index(), handle.version()))
     }
 
-    fn take_over(&self, objects: &[(u32, Version)]) -> Leaving<'_, K, S, P> {
-        let mut leaving = Leaving::of(&self.slots, &self.domain, objects);
-        leaving.take_over();
-        leaving
+    fn take_up_with(&self, object: (u32, Version)) -> Option<Leaving<'_, K, S, P>> {
+        let remover = records::identity();
+        let take_over = |objects: &[(u32, Version)]| {
+            for &(index, version) in objects {
+                if let Ok(slot) = self.slots.slot(index) {
+                    slot.change(version, |word| Some(word.taken_over(remover)));
+                }
+            }
+        };
+        let objects = self.slots.removals.take_given_up_with(object, take_over)?;
+        Some(Leaving::of(&self.slots, &self.domain, &objects))
+    }
+
+    /// Makes an object leave, and gives its removal up at once: nobody finds it leaving and meets somebody who is at that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Leaving::mark`]; the object is as it was.
+    pub fn abandon(&self, handle: Handle<K>) -> Result<(), RemoveError> {
+        if self.domain.is_pinned() {
+            return Err(RemoveError::Pinned);
+        }
+        let (slot, version) = (self.slots.slot(handle.index())?, handle.version());
+        let mark = |_: &[_]| {
+            version.tag() != 0
+                && slot.mark(version, records::identity())
+                && slot.change(version, |word| Some(word.given_up())).is_some()
+        };
+        if !self.slots.removals.give_up(vec![(handle.index(), version)], mark) {
+            let error = if self.is_leaving(handle) { RemoveError::Leaving } else { RemoveError::Stale(Stale) };
+            return Err(error);
+        }
+        // Those who sleep inside have to be told.
+        fences::full();
+        self.slots.removals.bell.marked();
+        Ok(())
+    }
+
+    /// Whether the removal of an object has begun, and nobody is at it.
+    pub fn is_given_up(&self, handle: Handle<K>) -> bool {
+        self.slots.removals.is_given_up((handle.index(), handle.version()))
     }
 
     /// Finishes the removals that were given up and that nobody is in the way of any more: drops their payloads, on the caller's
@@ -187,7 +227,10 @@ where
     fn reap_but(&self, kept: Handle<K>) -> (usize, Option<P>) {
         let mut panic = FirstPanic::default();
         let (mut gone, mut payload) = (0, None);
-        for leaving in self.given_up() {
+        // All of it is begun at once, and one after the other is finished: who waits for one of them waits for what the drops of others do.
+        let all: Vec<_> = self.given_up().collect();
+        let _duty = Duty::begin(all.iter().flat_map(Leaving::addresses));
+        for leaving in all {
             // What is not quiet is given up again, as it is dropped.
             if let Ok(mut quiet) = leaving.drain_until(Instant::now()) {
                 gone += quiet.len();

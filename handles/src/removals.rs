@@ -3,7 +3,7 @@
 //! Who removes what stands in the slots' words. Here is what is rare: the bell for those who wait, and what has been marked and
 //! given up.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use crate::bell::Bell;
 use crate::sync::Mutex;
@@ -15,8 +15,8 @@ type Objects = Vec<(u32, Version)>;
 
 #[derive(Debug, Default)]
 struct Unfinished {
-    /// Marked, and nobody is at it.
-    given_up: Vec<Objects>,
+    /// Marked, and nobody is at it, in the order in which they were given up.
+    given_up: VecDeque<Objects>,
     /// Marked, and their removal goes on as a thread leaves one of them.
     deferred: Vec<Objects>,
 }
@@ -47,11 +47,16 @@ impl Removals {
         std::mem::take(&mut self.unfinished.lock().deferred)
     }
 
-    /// Notes objects whose removal nobody is at. Their words say so.
-    pub(crate) fn give_up(&self, objects: Objects) {
-        self.unfinished.lock().given_up.push(objects);
+    /// Notes objects whose removal nobody is at, where `say` has their words say so: who looks for them here meanwhile waits.
+    pub(crate) fn give_up(&self, objects: Objects, say: impl FnOnce(&[(u32, Version)]) -> bool) -> bool {
+        let mut unfinished = self.unfinished.lock();
+        if !say(&objects) {
+            return false;
+        }
+        unfinished.given_up.push_back(objects);
         // Relaxed: a hint; the list stands under its lock.
         self.given_up.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// Whether there is something that nobody is at.
@@ -60,21 +65,29 @@ impl Removals {
         self.given_up.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes what nobody is at.
-    pub(crate) fn take_given_up(&self) -> Vec<Objects> {
-        let taken = std::mem::take(&mut self.unfinished.lock().given_up);
-        // Relaxed: as in `give_up`.
-        self.given_up.fetch_sub(taken.len(), Ordering::Relaxed);
-        taken
+    /// Of each removal that nobody is at the first object.
+    pub(crate) fn all_given_up(&self) -> Vec<(u32, Version)> {
+        self.unfinished.lock().given_up.iter().filter_map(|objects| objects.first().copied()).collect()
     }
 
-    /// Takes what nobody is at and was marked together with this object.
-    pub(crate) fn take_given_up_with(&self, object: (u32, Version)) -> Option<Objects> {
+    /// Takes what nobody is at and was marked together with this object; `say` has their words say that somebody is, as in `give_up`.
+    pub(crate) fn take_given_up_with(
+        &self,
+        object: (u32, Version),
+        say: impl FnOnce(&[(u32, Version)]),
+    ) -> Option<Objects> {
         let mut unfinished = self.unfinished.lock();
         let at = unfinished.given_up.iter().position(|objects| objects.contains(&object))?;
+        let objects = unfinished.given_up.remove(at)?;
+        say(&objects);
         // Relaxed: as in `give_up`.
         self.given_up.fetch_sub(1, Ordering::Relaxed);
-        Some(unfinished.given_up.swap_remove(at))
+        Some(objects)
+    }
+
+    /// Whether nobody is at the removal of this object.
+    pub(crate) fn is_given_up(&self, object: (u32, Version)) -> bool {
+        self.unfinished.lock().given_up.iter().any(|objects| objects.contains(&object))
     }
 
     /// Takes the notes of all that is unfinished, for the arena's end.

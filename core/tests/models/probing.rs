@@ -129,7 +129,7 @@ fn each_driver_is_asked_that_comes_while_one_fails() {
         assert_eq!([&first, &come].map(|code| code.asked()), [1; 2]);
         assert!([1, 2].contains(&other.asked()));
         assert_eq!(rig.store.driver_of(sda), Ok(None));
-        assert_eq!(rig.store.drivers_on(rig.bus.handle()).unwrap().count(), 3);
+        assert_eq!(rig.store.drivers_on(rig.bus).unwrap().count(), 3);
     });
 }
 
@@ -274,7 +274,7 @@ fn a_bus_goes_or_something_comes() {
             let device = rig.store.new_device(rig.store.root(), "sda", rig.disk, Disk(Arc::default()));
             device.on(rig.bus, 1).register()
         });
-        let ended = rig.store.unregister_bus(rig.bus.handle());
+        let ended = rig.store.unregister_bus(rig.bus);
         let added = adder.join().unwrap();
         match ended {
             Ok(()) => assert_eq!(added, Err(GONE)),

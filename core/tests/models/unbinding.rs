@@ -225,3 +225,25 @@ fn phases_come_in_order() {
         assert_eq!(told.last(), Some(&Phase::Removed));
     });
 }
+
+/// E-6: one unbinds a device whose data it is in, and another, who is inside nothing, at the same time: that one waits for the end, or does
+/// it; it is not told that somebody is at it.
+#[test]
+fn who_is_inside_nothing_waits_for_an_unbinding_that_is_put_off() {
+    check(|| {
+        let rig = Rig::new();
+        let (driver, code) = rig.driver("sd", take);
+        let (sda, _) = rig.add("sda");
+        let inside = rig.spawn(move |rig| {
+            let Ok(data) = rig.store.data::<Disk>(sda) else { return };
+            let unbound = rig.store.unbind(sda, driver);
+            assert!(matches!(unbound, Ok(Removal::Begun(1)) | Err(_)), "{unbound:?}");
+            data.visit();
+        });
+        let unbound = rig.store.unbind(sda, driver);
+        assert!(matches!(unbound, Ok(Removal::Done(1)) | Err(enodev::Error::NotBound)), "{unbound:?}");
+        code.assert_bound(0);
+        inside.join().unwrap();
+        assert_eq!(rig.store.driver_of(sda), Ok(None));
+    });
+}

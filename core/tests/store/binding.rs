@@ -135,7 +135,7 @@ fn a_driver_that_leaves_while_it_probes_gives_the_device_up() {
         let device = scope.spawn(|| bench.plug(1));
         gate.wait_for(1);
         let removal = scope.spawn(|| bench.store.unregister_driver(driver));
-        until(|| bench.store.drivers_on(bench.bus.handle()).unwrap().count() == 0);
+        until(|| bench.store.drivers_on(bench.bus).unwrap().count() == 0);
         linger();
         assert!(!removal.is_finished());
         drop(shut);
@@ -197,7 +197,7 @@ fn a_device_that_leaves_while_it_is_probed_is_let_go_of() {
         assert_eq!(bench.log(), ["slow probe 1", "slow remove 1"]);
         let answers = [bench.store.bind(device, late), bench.store.unbind(device, driver).map(drop)];
         assert_eq!((answers, bench.store.attach(device)), ([Err(GONE); 2], Err(GONE)));
-        assert_eq!(bench.store.devices_on(bench.bus.handle()).unwrap().count(), 0);
+        assert_eq!(bench.store.devices_on(bench.bus).unwrap().count(), 0);
     });
 }
 
@@ -394,7 +394,7 @@ fn no_id_outlives_its_bus() {
         }
     }
     assert_eq!(*told.lock(), [Err(Error::InUse); 2]);
-    assert_eq!(store.unregister_bus(bus.handle()), Ok(()));
+    assert_eq!(store.unregister_bus(bus), Ok(()));
 }
 
 /// T57: what is not there never matches: null handles, drivers that serve nothing, devices of no known number.

@@ -7,6 +7,7 @@ use std::thread;
 use enodev::{Errno, Error, Holds, Removal};
 
 use crate::chips::{Bench, Chip, Logger, Numbers};
+use crate::common::GONE;
 
 /// F32, S1-5: the drivers that match are asked in the order in which they came, until one takes the device.
 #[test]
@@ -56,13 +57,13 @@ fn a_driver_lets_go_of_its_devices_the_last_one_first() {
 fn a_bus_outlives_its_devices() {
     let bench = Bench::new();
     let device = bench.plug(1);
-    assert_eq!(bench.store.unregister_bus(bench.bus.handle()), Err(Error::InUse));
+    assert_eq!(bench.store.unregister_bus(bench.bus), Err(Error::InUse));
     bench.store.unregister::<Chip>(device).unwrap();
-    assert_eq!(bench.store.devices_on(bench.bus.handle()).unwrap().count(), 0);
-    assert_eq!(&*bench.store.bus_name(bench.bus.handle()).unwrap(), "numbers");
+    assert_eq!(bench.store.devices_on(bench.bus).unwrap().count(), 0);
+    assert_eq!(&*bench.store.bus_name(bench.bus).unwrap(), "numbers");
     assert_eq!(bench.store.bus_of(device), Err(Errno::ENODEV.into()));
-    bench.store.unregister_bus(bench.bus.handle()).unwrap();
-    assert_eq!(bench.store.bus_name(bench.bus.handle()), Err(Errno::ENODEV.into()));
+    bench.store.unregister_bus(bench.bus).unwrap();
+    assert_eq!(bench.store.bus_name(bench.bus), Err(Errno::ENODEV.into()));
 }
 
 /// F29: a device that leaves is let go of by its driver, which still gets at the device's payload.
@@ -151,7 +152,7 @@ fn callbacks_add_and_remove_devices_and_drivers() {
     assert_eq!(bench.log(), ["maker probe 1", "made probe 2"]);
     bench.store.unbind(device, maker).unwrap();
     assert_eq!(bench.log(), ["maker remove 1", "made remove 2"]);
-    assert_eq!((bench.store.len(), bench.store.drivers_on(bus.handle()).unwrap().count()), (1, 1));
+    assert_eq!((bench.store.len(), bench.store.drivers_on(bus).unwrap().count()), (1, 1));
 }
 
 /// S0-15, S1-9: a driver's callback unbinds its own device, and unregisters its own driver: both go as it returns.
@@ -251,4 +252,26 @@ fn who_has_the_lock_of_a_parent_unregisters_its_children() {
     assert_eq!((held.device(), held.unregister_child::<Chip>(child).unwrap().0), (parent, 3));
     assert_eq!(held.unregister_child::<Chip>(child).unwrap_err(), Errno::ENODEV.into());
     assert!(bench.store.contains(other));
+}
+
+/// What a device says of itself on its bus is read by who knows the bus, and of no other bus, although of the same type.
+#[test]
+fn a_device_s_id_is_read_by_its_bus() {
+    let bench = Bench::new();
+    let store = &bench.store;
+    let other = store.register_bus("other", Numbers).unwrap();
+    let device = bench.plug(7);
+    let plain = store.register(store.root(), "plain", bench.chip, Chip(8)).unwrap();
+    assert_eq!(*store.bus_id(device, bench.bus).unwrap(), 7);
+    assert_eq!(store.bus_id(device, other).unwrap_err(), Error::WrongType);
+    assert_eq!(store.bus_id(plain, bench.bus).unwrap_err(), Error::WrongType);
+    assert_eq!(store.bus_of(device).unwrap(), Some(bench.bus.into()));
+    // Who reads it is inside the device.
+    let id = store.bus_id(device, bench.bus).unwrap();
+    assert_eq!(store.unregister::<Chip>(device), Err(Error::Inside));
+    drop(id);
+    assert_eq!(store.unregister::<Chip>(device), Ok(Chip(7)));
+    assert_eq!(store.bus_id(device, bench.bus).unwrap_err(), GONE);
+    store.unregister_bus(other).unwrap();
+    assert_eq!(store.bus_id(plain, other).unwrap_err(), GONE);
 }

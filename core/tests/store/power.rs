@@ -178,3 +178,26 @@ fn unbinding_waits_for_a_suspend() {
     bench.store.bind(device, driver).unwrap();
     assert_eq!((bench.store.suspend(device), bench.log().len()), (Ok(()), 2));
 }
+
+/// F45: whether a device sleeps is told, as far as its driver has put it to sleep: not in a callback that does so, nor where the device has been unbound.
+#[test]
+fn a_device_tells_whether_it_sleeps() {
+    let bench = Bench::new();
+    let sleepy = bench.logger("sleepy").suspending(|device| {
+        assert_eq!(device.store().is_suspended(device.device()), Ok(false));
+        Ok(())
+    });
+    let driver = bench.driver(sleepy, &[1]);
+    bench.driver(bench.logger("restless").suspending(|_| Err(Errno::EBUSY)), &[2]);
+    let [device, other] = [1, 2].map(|id| bench.plug(id));
+    let sleep = || [device, other].map(|device| bench.store.is_suspended(device).unwrap());
+    assert_eq!(sleep(), [false; 2]);
+    bench.store.suspend(device).unwrap();
+    bench.store.suspend(other).unwrap_err();
+    assert_eq!(sleep(), [true, false]);
+    bench.store.resume(device).unwrap();
+    assert_eq!(sleep(), [false; 2]);
+    bench.store.suspend(device).unwrap();
+    bench.store.unbind(device, driver).unwrap();
+    assert_eq!(sleep(), [false; 2]);
+}

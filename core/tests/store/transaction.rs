@@ -120,7 +120,7 @@ impl Setup {
 
     fn gone_bus(&self) -> Bus<Wanted> {
         let bus = self.store.register_bus("gone", Wanted).unwrap();
-        self.store.unregister_bus(bus.handle()).unwrap();
+        self.store.unregister_bus(bus).unwrap();
         bus
     }
 
@@ -268,7 +268,7 @@ fn nobody_finds_half_a_device() {
         let texts = ["own", "given/inner", "of_class"].map(|name| store.read(object, name).is_ok());
         let back = store.links_to(setup.by_id).unwrap().iter().any(|(dir, name)| *dir == object && &**name == "to");
         let device = store.device(object);
-        let on = store.devices_on(kit.bus.handle()).unwrap().any(|one| Ok(one) == device);
+        let on = store.devices_on(kit.bus).unwrap().any(|one| Ok(one) == device);
         let of = store.devices_in(kit.class).unwrap().any(|one| Ok(one) == device);
         // Of one that has left meanwhile nothing can be said.
         if was_there && store.contains(object) {
@@ -280,7 +280,7 @@ fn nobody_finds_half_a_device() {
     let find: [&(dyn Fn() -> Option<KobjectHandle> + Sync); 5] = [
         &|| store.lookup("devices/new").ok(),
         &|| store.lookup("by-id/new").ok(),
-        &|| store.devices_on(kit.bus.handle()).unwrap().last().map(AsKobject::kobject),
+        &|| store.devices_on(kit.bus).unwrap().last().map(AsKobject::kobject),
         &|| store.devices_in(kit.class).unwrap().last().map(AsKobject::kobject),
         &|| {
             store

@@ -131,7 +131,7 @@ fn a_driver_that_comes_while_another_refuses_is_asked() {
     let (bus, log) = (bench.bus, Arc::clone(&bench.log));
     let herald = bench.logger("herald").probing(move |device| {
         let store = device.store();
-        if store.drivers_on(bus.handle())?.count() == 1 {
+        if store.drivers_on(bus)?.count() == 1 {
             store.register_driver(bus, "heir", Logger::new("heir", &log), vec![1])?;
         }
         Err(Errno::ENODEV)

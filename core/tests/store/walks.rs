@@ -74,7 +74,7 @@ fn devices_come_and_go_during_a_failing_probe() {
     });
     bench.driver(picky, &[1, 2, 3, 4]);
     assert_eq!(bench.log(), ["picky probe 1", "picky probe 4", "picky probe 3"]);
-    let left: Vec<_> = bench.store.devices_on(bus.handle()).unwrap().collect();
+    let left: Vec<_> = bench.store.devices_on(bus).unwrap().collect();
     let new = bench.store.device(bench.store.lookup("chip4").unwrap()).unwrap();
     assert_eq!(left, [devices[0], devices[2], new]);
 }
@@ -132,12 +132,12 @@ fn lists(bench: &Bench) -> [List; 4] {
     };
     let named = AtomicUsize::new(0);
     [
-        devices(Box::new(|bench| boxed(bench.store.devices_on(bench.bus.handle()).unwrap()))),
+        devices(Box::new(|bench| boxed(bench.store.devices_on(bench.bus).unwrap()))),
         devices(Box::new(move |bench| boxed(bench.store.devices_of(all).unwrap()))),
         devices(Box::new(move |bench| boxed(bench.store.devices_in(class).unwrap()))),
         List {
             walk: Box::new(move |bench| {
-                let drivers = bench.store.drivers_on(bench.bus.handle()).unwrap();
+                let drivers = bench.store.drivers_on(bench.bus).unwrap();
                 Box::new(drivers.filter(move |driver| *driver != all).map(DriverHandle::to_bits))
             }),
             remove: Box::new(|bench, bits| {
@@ -203,7 +203,7 @@ fn walks_meet_all_who_stay() {
                 while !done.load(SeqCst) {
                     let met: Vec<_> = match is_class {
                         true => bench.store.devices_in(class).unwrap().collect(),
-                        false => bench.store.devices_on(bench.bus.handle()).unwrap().collect(),
+                        false => bench.store.devices_on(bench.bus).unwrap().collect(),
                     };
                     let known: Vec<_> = met.iter().filter(|device| stay.contains(device)).collect();
                     assert_eq!(known, Vec::from_iter(stay));
@@ -280,7 +280,7 @@ fn when_all_is_still_every_device_has_found_its_driver() {
             });
         }
     });
-    let devices: Vec<_> = bench.store.devices_on(bench.bus.handle()).unwrap().collect();
+    let devices: Vec<_> = bench.store.devices_on(bench.bus).unwrap().collect();
     assert_eq!(devices.len(), 64);
     assert!(devices.iter().all(|device| bench.store.driver_of(*device).unwrap().is_some()));
     let mut all: Vec<_> = known.iter().flat_map(|known| known.lock().clone()).collect();

@@ -269,3 +269,46 @@ fn a_circle_through_a_gate_is_found() {
         assert!(one == (Err(CloseError::Deadlock), Ok(())) || one == (Ok(1), Err(Deadlock)), "{one:?}");
     }
 }
+
+/// D-1: one reaps two removals that were given up, and as the first payload is dropped wants a lock whose holder waits for the second: of the two
+/// one is told.
+#[test]
+fn who_waits_for_what_another_reaps_waits_for_all_that_he_reaps() {
+    static LOCK: Exclusion = Exclusion::new(());
+    for _ in 0..ROUNDS {
+        let arena = disks::<(), OnDrop>(Strategy::Auto);
+        let (both, refused) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
+        let (meet, note) = (Arc::clone(&both), Arc::clone(&refused));
+        let locks = OnDrop::new(move || {
+            meet.wait();
+            note.store(LOCK.lock().is_err(), Ordering::SeqCst);
+        });
+        let [_, second] = [locks, OnDrop::new(|| {})].map(|payload| {
+            let handle = arena.insert((), payload).unwrap();
+            arena.leave().mark(handle).unwrap();
+            handle
+        });
+        thread::scope(|scope| {
+            let held = LOCK.lock().unwrap();
+            let reaper = scope.spawn(|| arena.reap());
+            both.wait();
+            let joined = arena.join(second);
+            drop(held);
+            assert_eq!(reaper.join().unwrap(), 2);
+            assert_ne!(joined == Err(RemoveError::Deadlock), refused.load(Ordering::SeqCst), "{joined:?}");
+        });
+    }
+}
+
+/// What is abandoned as it is marked is nobody's: it can be taken up at once, and once.
+#[test]
+fn what_is_abandoned_can_be_taken_up() {
+    let arena = disks::<(), u32>(Strategy::Auto);
+    let disk = arena.insert((), 7).unwrap();
+    assert_eq!((arena.is_given_up(disk), arena.abandon(disk), arena.is_given_up(disk)), (false, Ok(()), true));
+    assert_eq!((arena.abandon(disk), arena.join(disk)), (Err(RemoveError::Leaving), Err(RemoveError::Leaving)));
+    let leaving = arena.take_up(disk).unwrap();
+    assert!(!arena.is_given_up(disk) && arena.take_up(disk).is_none());
+    assert_eq!(leaving.drain().unwrap().take(), Some((disk, 7)));
+    assert!(matches!(arena.abandon(disk), Err(RemoveError::Stale(_))));
+}

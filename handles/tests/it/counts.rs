@@ -120,7 +120,7 @@ fn all_sorts_of_drains_are_counted() {
         assert_eq!(counts(), (2, 1));
     }
     assert_eq!(counts(), (2, 0));
-    let mut drained = pin!(disks.given_up().pop().unwrap().drained());
+    let mut drained = pin!(disks.given_up().next().unwrap().drained());
     assert!(drained.as_mut().poll(&mut context).is_pending());
     drop(read);
     assert_eq!(counts(), (3, 1));

@@ -50,13 +50,13 @@ fn what_was_given_up_is_anybodys() {
         leaving.mark(arena.insert((), payloads.token()).unwrap()).unwrap();
     };
     give_up();
-    let finish = || arena.given_up().remove(0).drain().unwrap().take().is_some();
+    let finish = || arena.given_up().next().unwrap().drain().unwrap().take().is_some();
     assert!(thread::scope(|scope| scope.spawn(finish).join().unwrap()));
-    assert_eq!((payloads.count(), arena.given_up().len(), arena.reap()), (1, 0, 0));
+    assert_eq!((payloads.count(), arena.given_up().count(), arena.reap()), (1, 0, 0));
     give_up();
     assert_eq!((arena.reap(), payloads.count(), arena.len()), (1, 2, 0));
     give_up();
-    drop(arena.given_up());
+    arena.given_up().for_each(drop);
     drop(arena);
     assert_eq!(payloads.count(), 3);
 }

@@ -140,7 +140,7 @@ fn who_joins_a_removal_that_was_taken_over_waits() {
         let mut leaving = disks.leave();
         leaving.mark(sda).unwrap();
         drop(leaving);
-        let taken = disks.given_up();
+        let taken: Vec<_> = disks.given_up().collect();
         assert_eq!(taken.len(), 1);
         let joiner = thread::spawn({
             let (disks, witness) = (Arc::clone(&disks), Arc::clone(&witness));

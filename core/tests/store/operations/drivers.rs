@@ -45,6 +45,7 @@ const OPERATIONS: &[(&str, Run)] = &[
     ("Store::bus_name", |c| told(c.store().bus_name(c.things.bus_handle))),
     ("Store::devices_on", |c| told(c.store().devices_on(c.things.bus_handle).map(drop))),
     ("Store::drivers_on", |c| told(c.store().drivers_on(c.things.bus_handle).map(drop))),
+    ("Store::bus_id (bus)", |c| of(c.things.bus, |bus| told(c.store().bus_id(c.device, bus)))),
     ("Store::register_driver (bus)", |c| {
         of(c.things.bus, |bus| told(c.store().register_driver(bus, "another", Serves, ())))
     }),

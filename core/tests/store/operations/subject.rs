@@ -212,7 +212,7 @@ impl World {
     /// What is to be seen of all that is not the object itself.
     fn around(&self) -> (Vec<String>, Vec<String>, Vec<u8>, Vec<DeviceHandle>, usize) {
         let names = |object| names_in(&self.store, object);
-        let on_bus = self.store.devices_on(self.bus.handle()).unwrap().filter(|device| self.store.contains(*device));
+        let on_bus = self.store.devices_on(self.bus).unwrap().filter(|device| self.store.contains(*device));
         let regions = self.store.regions(self.space).unwrap().len();
         (names(self.store.root()), names(self.beside), self.payload.text.lock().clone(), on_bus.collect(), regions)
     }

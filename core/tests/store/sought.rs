@@ -1,0 +1,125 @@
+//! Drivers that could not be asked about a device at once, as who meant to ask would have waited for himself.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use enodev::{AnyObject, BusType, Driver, Errno, Error, Phase, Removal, Scope};
+use parking_lot::Mutex;
+
+use crate::chips::{Bench, Chip, Logger};
+use crate::common::until;
+
+/// S1-6, T94: a driver that is registered by who has the lock of a device is asked about that as the lock is given up, and once.
+#[test]
+fn a_driver_is_asked_as_the_lock_is_given_up() {
+    let bench = Bench::new();
+    let device = bench.plug(1);
+    let held = bench.store.lock(device).unwrap();
+    let refuses = bench.driver(bench.logger("refuses").probing(|_| Err(Errno::ENXIO)), &[1]);
+    let takes = bench.driver(bench.logger("takes"), &[1]);
+    bench.driver(bench.logger("other"), &[2]);
+    assert_eq!(bench.log(), [""; 0]);
+    drop(held);
+    assert_eq!(bench.log(), ["refuses probe 1", "takes probe 1"]);
+    assert_eq!(bench.store.driver_of(device), Ok(Some(takes)));
+    // What was asked for is done, and is not done again.
+    assert_eq!(bench.store.unbind(device, takes), Ok(Removal::Done(1)));
+    drop(bench.store.lock(device).unwrap());
+    assert_eq!(bench.log(), ["takes remove 1"]);
+    assert_eq!(bench.store.bind(device, refuses), Err(Errno::ENXIO.into()));
+}
+
+/// F29: a driver that is registered by an observer of an unbinding is asked about the device; the one that it was unbound from is not.
+#[test]
+fn a_driver_that_comes_as_a_device_is_unbound_is_asked() {
+    let bench = Bench::new();
+    let first = bench.driver(bench.logger("first"), &[1]);
+    let device = bench.plug(1);
+    let (bus, log, heir) = (bench.bus, Arc::clone(&bench.log), Arc::new(Mutex::new(None)));
+    let come = Arc::clone(&heir);
+    let observe = move |notice: &enodev::Notice<'_>| {
+        if notice.phase() == Phase::Unbound {
+            *come.lock() = notice.store().register_driver(bus, "heir", Logger::new("heir", &log), vec![1]).ok();
+        }
+    };
+    bench.store.observe(observe).unwrap();
+    assert_eq!(bench.store.unbind(device, first), Ok(Removal::Done(1)));
+    assert_eq!(bench.log(), ["first probe 1", "first remove 1", "heir probe 1"]);
+    assert_eq!(bench.store.driver_of(device), Ok(*heir.lock()));
+}
+
+/// A bus whose devices' parents are locked too.
+struct Hub;
+
+impl BusType for Hub {
+    type Id = ();
+    type IdTable = ();
+
+    const LOCKS_PARENT: bool = true;
+
+    fn matches(&self, (): &(), (): &()) -> bool {
+        true
+    }
+}
+
+struct Port;
+
+impl Driver for Port {
+    type Bus = Hub;
+    type Device = AnyObject;
+    type Data = ();
+
+    fn probe(&self, _: &mut Scope<'_, AnyObject>) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
+/// D-1, S1-6: a device, or a driver, comes while who has the lock of the device's parent waits for who brings it: the two meet as that lock is
+/// given up.
+#[test]
+fn a_device_whose_parent_is_locked_meets_its_driver_later() {
+    for driver_first in [true, false] {
+        let bench = Bench::new();
+        let store = &bench.store;
+        let hub = store.register_bus("hub", Hub).unwrap();
+        let [parent, awaited] = [1, 2].map(|id| bench.plug(id));
+        let register = || store.register_driver(hub, "port", Port, ()).unwrap();
+        let plug = || store.new_device(parent, "port", bench.chip, Chip(3)).on(hub, ()).register().unwrap();
+        let (begin, begun) = mpsc::channel();
+        let (armed, drains) = (Arc::new(AtomicBool::new(false)), begin.clone());
+        let is_armed = Arc::clone(&armed);
+        // The lock is taken between the registration of a device and its drivers' being asked.
+        let observe = move |notice: &enodev::Notice<'_>| {
+            if notice.phase() == Phase::Added && is_armed.load(SeqCst) {
+                drains.send(()).unwrap();
+                until(|| notice.store().stats().drains_now == 1);
+            }
+        };
+        store.observe(observe).unwrap();
+        let (device, driver) = thread::scope(|scope| {
+            let brings = scope.spawn(|| {
+                let (driver, device) = if driver_first { (Some(register()), None) } else { (None, Some(plug())) };
+                let _inside = store.enter::<Chip>(awaited).unwrap();
+                armed.store(true, SeqCst);
+                let device = device.unwrap_or_else(&plug);
+                let driver = driver.unwrap_or_else(|| {
+                    begin.send(()).unwrap();
+                    until(|| store.stats().drains_now == 1);
+                    register()
+                });
+                assert_eq!(store.lock(parent).map(drop), Err(Error::Deadlock));
+                assert_eq!(store.driver_of(device), Ok(None));
+                (device, driver)
+            });
+            begun.recv().unwrap();
+            let held = store.lock(parent).unwrap();
+            assert_eq!(store.unregister_subtree(awaited), Ok(Removal::Done(1)));
+            let brought = brings.join().unwrap();
+            assert_eq!(store.driver_of(brought.0), Ok(None));
+            drop(held);
+            brought
+        });
+        assert_eq!(store.driver_of(device), Ok(Some(driver)));
+    }
+}
