@@ -39,6 +39,15 @@ struct Decisions {
     added: Vec<(GroupHandle, Decision)>,
 }
 
+/// Whom a new device is to be made known to, once no lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    ByNobody,
+    /// They are told before drivers are asked.
+    ByObservers,
+    ByDrivers,
+}
+
 /// An object that nobody knows yet.
 #[derive(Clone, Copy)]
 struct Newcomer<'a> {
@@ -47,15 +56,14 @@ struct Newcomer<'a> {
 }
 
 impl Store {
-    /// Puts an object into the tree. What it does not use of its arguments is left to the caller to drop, outside all locks. The caller is
-    /// pinned afterwards, for whatever it looks up next.
+    /// Puts an object into the tree. What it does not use of its arguments is left to the caller to drop, outside all locks.
     pub(crate) fn insert(
         &self,
         parent: KobjectHandle,
         name: Name,
         begin: &mut Begin,
         payload: &mut Option<Payload>,
-    ) -> Result<(KobjectHandle, Pin<'_>)> {
+    ) -> Result<(KobjectHandle, Awaited)> {
         let slot = self.inner.nodes.reserve()?;
         let object = slot.handle();
         let node = Node::new(name.clone(), parent, begin.ty, begin.is_device);
@@ -85,7 +93,13 @@ impl Store {
         }
         slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::NONE), state, part });
         drop(claims);
-        Ok((object, pin))
+        // Under the same pin, as that costs less than one more.
+        let awaited = match begin.is_device {
+            true if self.is_observed() => Awaited::ByObservers,
+            true if self.has_drivers(object) => Awaited::ByDrivers,
+            _ => Awaited::ByNobody,
+        };
+        Ok((object, awaited))
     }
 
     /// Asks the callbacks of groups about a new object. They are foreign code, so before any lock.
@@ -220,22 +234,20 @@ impl Store {
         Ok(Some(Box::new(Part::new(bus, class))))
     }
 
-    /// Tells of a device that has been put into the tree, and has it find a driver. Where the caller still has a pin it need not be made
-    /// anew.
-    pub(crate) fn announce(&self, object: KobjectHandle, pin: Option<Pin<'_>>) {
-        let has_drivers = if self.is_observed() {
-            drop(pin);
-            // Inside, so that nobody is told of its leaving before this is over. One that leaves already is not told of, neither as
-            // new nor as leaving.
-            let Ok(body) = self.inner.nodes.enter(object) else { return };
-            body.state.set_told();
-            let bus = body.part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
-            self.tell_of(Phase::Added, object, bus);
-            self.has_drivers(object)
-        } else {
-            let has_drivers = self.has_drivers(object);
-            drop(pin);
-            has_drivers
+    /// Tells of a device that has been put into the tree, and has it find a driver.
+    pub(crate) fn announce(&self, object: KobjectHandle, awaited: Awaited) {
+        let has_drivers = match awaited {
+            Awaited::ByNobody => false,
+            Awaited::ByDrivers => true,
+            Awaited::ByObservers => {
+                // Inside, so that nobody is told of its leaving before this is over. One that leaves already is not told of, neither as
+                // new nor as leaving.
+                let Ok(body) = self.inner.nodes.enter(object) else { return };
+                body.state.set_told();
+                let bus = body.part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
+                self.tell_of(Phase::Added, object, bus);
+                self.has_drivers(object)
+            }
         };
         if has_drivers {
             self.seek_drivers(object);

@@ -129,7 +129,8 @@ impl Store {
         let mut known = HashSet::from([self.root()]);
         for (dir, node) in nodes.iter(pin) {
             let Some(more) = node.more() else { continue };
-            let entries: Vec<_> = more.entries.read().iter().map(|(name, child)| (name.clone(), child)).collect();
+            let mut entries: Vec<_> = more.entries.read().iter().map(|(name, child)| (name.clone(), child)).collect();
+            entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
             for (name, child) in entries {
                 match child {
                     Child::Object(object) => match nodes.get_leaving(pin, object) {
@@ -150,7 +151,8 @@ impl Store {
                     }
                 }
             }
-            let links: Vec<_> = more.links_here.lock().iter().cloned().collect();
+            let mut links: Vec<_> = more.links_here.lock().iter().cloned().collect();
+            links.sort_unstable();
             for (from, name) in links {
                 let has = |node: &Node| node.child(&name) == Some(Child::Link(dir));
                 if !nodes.get_leaving(pin, from).is_ok_and(has) {

@@ -14,19 +14,27 @@ use crate::node::Node;
 use crate::observe::Phase;
 use crate::order::Turn;
 use crate::payload::{Body, PayloadRef};
-use crate::scope::Where;
+use crate::scope::{Held, Where};
+use crate::sought::LetGo;
 use crate::store::Store;
 
 type Drained<'a> = Quiet<'a, kind::Kobject, Node, Body>;
 
 impl Store {
     /// Has drivers let go of what leaves, tells the observers, and drops the payloads, children before parents. One payload is not
-    /// dropped but handed back, if it is among them. The places on buses and in classes that they still have then are left to the caller.
+    /// dropped but handed back, if it is among them. The places on buses and in classes that they still have then
+    /// are left to the caller, and so is what is to be asked as the locks of their parents are given up: to be dropped when the removal is over.
     ///
     /// # Panics
     ///
     /// With the first panic of a payload's or a driver's drop, after all have been dropped.
-    pub(crate) fn bury(&self, quiet: &mut Drained<'_>, kept: KobjectHandle, spots: &mut Spots) -> Option<Body> {
+    pub(crate) fn bury<'a>(
+        &'a self,
+        quiet: &mut Drained<'_>,
+        kept: KobjectHandle,
+        spots: &mut Spots,
+        later: &mut Vec<LetGo<'a>>,
+    ) -> Option<Body> {
         let is_observed = self.is_observed();
         // Where nobody is told of one after the other, they leave together.
         let mut spots = (!is_observed).then_some(spots);
@@ -42,7 +50,7 @@ impl Store {
                     queue.extend(std::iter::from_fn(|| take(quiet, &mut panic)));
                     queue.reverse();
                 }
-                orphans.extend(self.say_farewell(object, &mut body, &queue, spots.as_deref_mut(), &mut panic));
+                orphans.extend(self.say_farewell(object, &mut body, &queue, spots.as_deref_mut(), later, &mut panic));
             }
             if object == kept {
                 found = Some(body);
@@ -62,17 +70,18 @@ impl Store {
     }
 
     /// Has the driver of a device let go of it, and takes the device off its bus and out of its class.
-    fn say_farewell(
-        &self,
+    fn say_farewell<'a>(
+        &'a self,
         object: KobjectHandle,
         body: &mut Body,
         above: &[(KobjectHandle, Body)],
         spots: Option<&mut Spots>,
+        later: &mut Vec<LetGo<'a>>,
         panic: &mut Option<Box<dyn Any + Send>>,
     ) -> Option<DriverHandle> {
         let Body { payload, part, state } = body;
         let bus = part.as_ref().and_then(|part| Some(part.bus.as_ref()?.bus));
-        let is_told = self.is_observed() && !state.is_untold() && {
+        let is_told = spots.is_none() && !state.is_untold() && {
             let pin = self.inner.domain.pin();
             self.inner.nodes.get_leaving(&pin, object).is_ok_and(|node| node.is_device)
         };
@@ -81,7 +90,7 @@ impl Store {
         }
         let bound = part.as_deref().and_then(|part| Some((part, part.binding()?)));
         let orphan =
-            bound.and_then(|(part, binding)| self.unbind_leaving(object, payload.lend(), part, binding, above));
+            bound.and_then(|(part, binding)| self.unbind_leaving(object, payload.lend(), part, binding, above, later));
         if let Some(part) = part {
             // The bus stays for as long as it has a device: so its code is dropped first.
             let id = part.bus.as_mut().map(|on| mem::replace(&mut on.id, Box::new(())));
@@ -102,15 +111,18 @@ impl Store {
         orphan
     }
 
-    fn unbind_leaving(
-        &self,
+    fn unbind_leaving<'a>(
+        &'a self,
         object: KobjectHandle,
         payload: PayloadRef<'_>,
         part: &Part,
         binding: BindingHandle,
         above: &[(KobjectHandle, Body)],
+        later: &mut Vec<LetGo<'a>>,
     ) -> Option<DriverHandle> {
-        let _parent = part.bus.as_ref().and_then(|on| self.hold_parent_on(on.bus, object).ok()?);
+        let parent = part.bus.as_ref().and_then(|on| self.hold_parent_on(on.bus, object).ok()?);
+        let (_parent, let_go) = parent.map(Held::into_turn).unzip();
+        later.extend(let_go.flatten());
         let Ok(leaving) = self.leave_binding(binding) else { return None };
         // Who is inside a binding is inside the device, which is quiet: there is nobody to be waited for. Where the system refuses the
         // barrier, the driver keeps its data for as long as it lives.

@@ -85,7 +85,10 @@ fn row_of(device: DeviceHandle) -> usize {
 impl Crowd {
     /// Adds a device at the end, unless `may` says, under a lock of the list, that it may not be.
     pub(crate) fn enter(&self, device: DeviceHandle, may: impl FnOnce() -> Result) -> Result<Spot> {
-        let row = row_of(device);
+        self.enter_row(row_of(device), device, may)
+    }
+
+    fn enter_row(&self, row: usize, device: DeviceHandle, may: impl FnOnce() -> Result) -> Result<Spot> {
         self.row(row).change(|devices| {
             may()?;
             // Relaxed: of two that come one after the other the second finds the number that the first has left, as all changes of one
@@ -235,7 +238,7 @@ mod tests {
                         while turn.load(Ordering::Acquire) != n as u64 {
                             std::hint::spin_loop();
                         }
-                        crowd.enter(*device, || Ok(())).unwrap();
+                        crowd.enter_row(own, *device, || Ok(())).unwrap();
                         // Release: as above.
                         turn.store(n as u64 + 1, Ordering::Release);
                     }

@@ -9,8 +9,9 @@ use foldhash::fast::FoldHasher;
 /// Names come from outside: their hashes are keyed, by 128 bits from the system, so that nobody can choose names that collide. The key is
 /// one for the process, and maps do not carry it.
 ///
-/// The hash is no cryptographic one. It is safe with names from outside for as long as nobody is told a hash, nor an order that follows from
-/// hashes: whatever lists the entries of a map puts them into an order of its own.
+/// The hash is no cryptographic one. Names from outside meet it because nobody is told a hash, nor an order that follows from
+/// hashes: whatever lists the entries of a map puts them into an order of its own. Who can measure look-ups of names of his choice well
+/// enough may still find some that collide, which makes one directory slow.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Keyed;
 

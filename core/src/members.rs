@@ -360,7 +360,7 @@ impl<T: Copy> Published<T> {
         snapshot.version == self.version()
     }
 
-    /// Whether it ever had a member.
+    /// Whether it has ever been changed.
     pub(crate) fn has_changed(&self) -> bool {
         self.version() != 0
     }

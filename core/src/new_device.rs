@@ -162,15 +162,11 @@ impl NewDevice<'_> {
         let (name, payload) = draft?;
         // What is left of it is dropped when all locks are gone.
         let (mut begin, mut payload) = (begin, Some(payload));
-        let (object, pin) = match store.insert(dir, name, &mut begin, &mut payload) {
-            // Where it is told of, that is under no pin.
-            Ok((object, pin)) => (Ok(object), (!cfg!(feature = "tracing")).then_some(pin)),
-            Err(error) => (Err(error), None),
-        };
+        let appeared = store.insert(dir, name, &mut begin, &mut payload);
         drop(parent);
-        store.trace_registered(dir, object);
-        let object = object?;
-        store.announce(object, pin);
+        store.trace_registered(dir, appeared.map(|(object, _)| object));
+        let (object, awaited) = appeared?;
+        store.announce(object, awaited);
         Ok(device(object))
     }
 }

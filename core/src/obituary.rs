@@ -155,7 +155,11 @@ impl Obituaries {
     fn keep(&self, most: usize) {
         // Relaxed: as above.
         self.most.store(most, Ordering::Relaxed);
-        self.kept.lock().forget_but(most);
+        let mut kept = self.kept.lock();
+        kept.forget_but(most);
+        if kept.removals.is_empty() {
+            *kept = Kept::default();
+        }
     }
 
     /// What is known of an object by the last removal of it (there are two where one has failed), and its type.
@@ -276,6 +280,8 @@ impl Inner {
             if let Some(above) = kept.above(first.parent, moves) {
                 let site = kept.site(call);
                 kept.push(Removed { site, above, when, first, below });
+                // It may be another number since.
+                kept.forget_but(self.obituaries.most());
                 return;
             }
         }
@@ -288,8 +294,8 @@ impl Inner {
         let above = kept.above(first.parent, moves);
         let above = above.unwrap_or_else(|| kept.above.add(Above { dir: first.parent, moves, names }));
         kept.push(Removed { site, above, when, first, below });
-        // Others may have come since there was room.
-        let last = kept.forget_but(most);
+        // Others may have come since there was room, and the number may be another.
+        let last = kept.forget_but(self.obituaries.most());
         drop(kept);
         drop(last);
     }

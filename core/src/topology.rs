@@ -15,7 +15,7 @@ use crate::store::Inner;
 /// # Invariants
 ///
 /// A live object is *claimed* by who gives its directory a name (an addition, a link, a move into it, a group of attributes), who moves
-/// it, and who marks it. So none of these meets another at one object, and:
+/// it, who begins to wait for a change of one of its attributes, and who marks it. So none of these meets another at one object, and:
 ///
 /// - *A newcomer is in the batch or gets an error.* Who removes a subtree claims an object before it lists its children, and until all
 ///   of the batch is marked. An addition that claimed the directory before that is in the list; one that comes later finds it leaving.

@@ -228,9 +228,12 @@ impl Store {
                 &many
             }
         };
+        let mut later = Vec::new();
         let mut finish = Finish { store: self, objects, spots: Spots::default() };
-        let payload = quiet.attend(|quiet| self.bury(quiet, kept, &mut finish.spots));
+        let payload = quiet.attend(|quiet| self.bury(quiet, kept, &mut finish.spots, &mut later));
         drop(finish);
+        drop(quiet);
+        drop(later);
         (count, payload)
     }
 

@@ -174,3 +174,38 @@ fn the_oldest_are_forgotten_first() {
     let names = many[976..].iter().map(|object| store.obituary(*object).unwrap().path);
     assert!(names.eq((976..2000).map(|n| format!("/{n}"))));
 }
+
+/// Of two that leave one directory, between which that is renamed, or one above it moved, each is told by the path that it had.
+#[test]
+fn a_path_is_that_of_the_moment_of_the_removal() {
+    let store = Store::new().unwrap();
+    let [top, other] = ["top", "other"].map(|name| store.create(store.root(), name).unwrap());
+    let dir = store.create(top, "dir").unwrap();
+    let paths = ["one", "two", "three", "four"].map(|name| {
+        let object = store.create(dir, name).unwrap();
+        store.unregister_subtree(object).unwrap();
+        match name {
+            "one" => store.rename(dir, "folder").unwrap(),
+            "two" => store.move_to(top, other, "bottom").unwrap(),
+            _ => {}
+        }
+        store.obituary(object).unwrap().path
+    });
+    assert_eq!(paths, ["/top/dir/one", "/top/folder/two", "/other/bottom/folder/three", "/other/bottom/folder/four"]);
+}
+
+/// What removals have in common goes with the last of them, and whose obituaries are not kept has none.
+#[test]
+fn who_keeps_no_obituaries_has_none() {
+    let store = Store::new().unwrap();
+    let gone = |name| {
+        let object = store.create(store.root(), name).unwrap();
+        store.unregister_subtree(object).unwrap();
+        store.obituary(object).map(|obituary| obituary.path)
+    };
+    assert_eq!(gone("kept").as_deref(), Some("/kept"));
+    store.keep_obituaries(0);
+    assert_eq!(gone("lost"), None);
+    store.keep_obituaries(1);
+    assert_eq!(gone("kept").as_deref(), Some("/kept"));
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use enodev::{AnyObject, BusType, Driver, Errno, Error, Phase, Removal, Scope};
+use enodev::{AnyObject, BusType, Driver, Errno, Error, Group, Phase, Removal, Scope, Visibility};
 use parking_lot::Mutex;
 
 use crate::chips::{Bench, Chip, Logger};
@@ -122,4 +122,29 @@ fn a_device_whose_parent_is_locked_meets_its_driver_later() {
         });
         assert_eq!(store.driver_of(device), Ok(Some(driver)));
     }
+}
+
+/// F28, S1-9: a driver that comes while a child is put below a device is asked about the device as that's lock is given up, and may do whatever a
+/// driver may.
+#[test]
+fn a_driver_that_comes_while_a_child_is_put_below_may_remove_others() {
+    let bench = Bench::new();
+    let (parent, other) = (bench.plug(1), bench.plug(2));
+    let removed = Arc::new(Mutex::new(None::<enodev::Result<()>>));
+    let (note, bus, log, come) = (Arc::clone(&removed), bench.bus, Arc::clone(&bench.log), AtomicBool::new(false));
+    let group = Group::<AnyObject>::new().ro("port", |_, _| Ok(())).is_visible(move |owner, _| {
+        if !come.swap(true, SeqCst) {
+            let note = Arc::clone(&note);
+            let meddler = Logger::new("meddler", &log).probing(move |device| {
+                *note.lock() = Some(device.store().unregister::<Chip>(other).map(drop));
+                Ok(())
+            });
+            owner.store().register_driver(bus, "meddler", meddler, vec![1]).unwrap();
+        }
+        Visibility::AsDefined
+    });
+    let group = bench.store.define_group(group).unwrap();
+    let child = bench.store.new_device(parent, "child", bench.chip, Chip(3)).group(group).register().unwrap();
+    assert_eq!((*removed.lock(), bench.store.contains(other)), (Some(Ok(())), false));
+    assert!(bench.store.contains(child) && bench.store.driver_of(parent).unwrap().is_some());
 }
