@@ -39,13 +39,13 @@ struct Decisions {
     added: Vec<(GroupHandle, Decision)>,
 }
 
-/// Whom a new device is to be made known to, once no lock is held.
+/// What is to be done for a new device once no lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    ByNobody,
-    /// They are told before drivers are asked.
-    ByObservers,
-    ByDrivers,
+pub(crate) enum Next {
+    Nothing,
+    /// And then ask drivers.
+    TellObservers,
+    AskDrivers,
 }
 
 /// An object that nobody knows yet.
@@ -63,7 +63,7 @@ impl Store {
         name: Name,
         begin: &mut Begin,
         payload: &mut Option<Payload>,
-    ) -> Result<(KobjectHandle, Awaited)> {
+    ) -> Result<(KobjectHandle, Next)> {
         let slot = self.inner.nodes.reserve()?;
         let object = slot.handle();
         let node = Node::new(name.clone(), parent, begin.ty, begin.is_device);
@@ -94,12 +94,12 @@ impl Store {
         slot.publish(node, Body { payload: payload.take().unwrap_or(Payload::NONE), state, part });
         drop(claims);
         // Under the same pin, as that costs less than one more.
-        let awaited = match begin.is_device {
-            true if self.is_observed() => Awaited::ByObservers,
-            true if self.has_drivers(object) => Awaited::ByDrivers,
-            _ => Awaited::ByNobody,
+        let next = match begin.is_device {
+            true if self.is_observed() => Next::TellObservers,
+            true if self.has_drivers(object) => Next::AskDrivers,
+            _ => Next::Nothing,
         };
-        Ok((object, awaited))
+        Ok((object, next))
     }
 
     /// Asks the callbacks of groups about a new object. They are foreign code, so before any lock.
@@ -235,11 +235,11 @@ impl Store {
     }
 
     /// Tells of a device that has been put into the tree, and has it find a driver.
-    pub(crate) fn announce(&self, object: KobjectHandle, awaited: Awaited) {
-        let has_drivers = match awaited {
-            Awaited::ByNobody => false,
-            Awaited::ByDrivers => true,
-            Awaited::ByObservers => {
+    pub(crate) fn announce(&self, object: KobjectHandle, next: Next) {
+        let has_drivers = match next {
+            Next::Nothing => false,
+            Next::AskDrivers => true,
+            Next::TellObservers => {
                 // Inside, so that nobody is told of its leaving before this is over. One that leaves already is not told of, neither as
                 // new nor as leaving.
                 let Ok(body) = self.inner.nodes.enter(object) else { return };

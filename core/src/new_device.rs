@@ -165,8 +165,8 @@ impl NewDevice<'_> {
         let appeared = store.insert(dir, name, &mut begin, &mut payload);
         drop(parent);
         store.trace_registered(dir, appeared.map(|(object, _)| object));
-        let (object, awaited) = appeared?;
-        store.announce(object, awaited);
+        let (object, next) = appeared?;
+        store.announce(object, next);
         Ok(device(object))
     }
 }
