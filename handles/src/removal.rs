@@ -188,11 +188,8 @@ where
             return Err(RemoveError::Pinned);
         }
         let (slot, version) = (self.slots.slot(handle.index())?, handle.version());
-        let mark = |_: &[_]| {
-            version.tag() != 0
-                && slot.mark(version, records::identity())
-                && slot.change(version, |word| Some(word.given_up())).is_some()
-        };
+        // In one exchange: nobody meets a word that says that somebody is at it, and waits for him.
+        let mark = |_: &[_]| version.tag() != 0 && slot.mark_given_up(version, records::identity());
         if !self.slots.removals.give_up(vec![(handle.index(), version)], mark) {
             let error = if self.is_leaving(handle) { RemoveError::Leaving } else { RemoveError::Stale(Stale) };
             return Err(error);

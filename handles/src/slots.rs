@@ -82,7 +82,16 @@ impl<S, P> Slot<S, P> {
     /// Turns the live word into the leaving one; false if the slot does not hold this incarnation alive. Of several
     /// removers one is told true.
     pub(crate) fn mark(&self, live: Version, remover: u32) -> bool {
-        let (old, new) = (Word::settled(live), Word::leaving(live, remover));
+        self.mark_as(live, Word::leaving(live, remover))
+    }
+
+    /// As `mark`, of a removal that nobody is at.
+    pub(crate) fn mark_given_up(&self, live: Version, remover: u32) -> bool {
+        self.mark_as(live, Word::leaving(live, remover).given_up())
+    }
+
+    fn mark_as(&self, live: Version, new: Word) -> bool {
+        let old = Word::settled(live);
         // SeqCst: Release gives the next reader of the word what the remover knew; Acquire pairs with `publish`, the
         // remover will take the payload; and it comes before the look for sleepers (`Bell::marked`). The race with readers is
         // decided by the barrier that follows, not here.

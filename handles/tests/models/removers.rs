@@ -106,6 +106,25 @@ fn who_joins_a_removal_that_is_given_up_is_told() {
     });
 }
 
+/// Who waits for another's removal does not wait for one that is abandoned as it begins.
+#[test]
+fn who_joins_a_removal_that_is_abandoned_is_told() {
+    check(|| {
+        let disks = disks();
+        let (sda, witness) = plug(&disks);
+        let joiner = thread::spawn({
+            let disks = Arc::clone(&disks);
+            move || disks.join(sda)
+        });
+        disks.abandon(sda).unwrap();
+        if let Err(error) = joiner.join().unwrap() {
+            assert_eq!(error, RemoveError::Leaving);
+        }
+        assert_eq!(disks.reap(), 1);
+        witness.assert_gone();
+    });
+}
+
 /// Who waits for a removal that is given up and finished by a third is told or sees the end; nobody waits for ever.
 #[test]
 fn who_joins_a_removal_that_changes_hands_returns() {
