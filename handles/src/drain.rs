@@ -125,6 +125,10 @@ impl Marked<'_> {
 
 /// Sleeps until all of these have left. As long as that takes, nobody's removal ends who is at one of `duties`.
 fn sleep(fences: Fences, duties: &[usize], inside: &[Occupant], deadline: Option<Instant>) -> Result<(), RemoveError> {
+    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        // Who only looks waits for nobody: he closes no circle, and nobody has to wake him.
+        return if inside.iter().any(Occupant::is_inside) { Err(RemoveError::TimedOut) } else { Ok(()) };
+    }
     let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
     fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
     let _duty = Duty::begin(duties.iter().copied());

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cells::CELLS;
 use crate::cells::tests::{duties, is_awaited};
@@ -137,6 +137,9 @@ fn alone_in(of: &str, name: &str, test: impl FnOnce()) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
 }
+
+/// A deadline so far off has not passed when a drain looks whether it has.
+const A_WHILE: Duration = Duration::from_millis(200);
 
 /// Held by the tests that count records, so that none counts another's.
 static COUNTING: Mutex<()> = Mutex::new(());

@@ -105,10 +105,12 @@ fn a_removal_issues_a_barrier_only_if_another_thread_may_be_inside_without_havin
         let hold = || HELD.set(Some(place.enter()));
         let release = || HELD.take().unwrap().leave();
         let drained = |place: &Place| barriers(|| assert_eq!(place.drain(Fences::Asymmetric, None), Ok(())));
-        let timed_out = || {
-            let drain = || place.drain(Fences::Asymmetric, Some(Instant::now()));
+        let timed_out_at = |deadline: Instant| {
+            let drain = || place.drain(Fences::Asymmetric, Some(deadline));
             barriers(|| assert_eq!(drain(), Err(RemoveError::TimedOut)))
         };
+        // It goes to sleep.
+        let timed_out = || timed_out_at(Instant::now() + A_WHILE);
 
         assert_eq!(drained(place), 0, "nobody else has a record");
         let readers = [Reader::spawn(), Reader::spawn()];
@@ -124,6 +126,7 @@ fn a_removal_issues_a_barrier_only_if_another_thread_may_be_inside_without_havin
         readers[1].run(release);
         readers[0].run(hold);
         assert_eq!(timed_out(), 2);
+        assert_eq!(timed_out_at(Instant::now()), 1, "it only looks");
         readers[0].run(release);
         let fenced = || assert_eq!(place.drain(Fences::Symmetric, None), Ok(()));
         assert_eq!(barriers(fenced), 0, "of a domain without");

@@ -86,7 +86,7 @@ fn who_has_left_is_free_to_wait_though_he_be_back() {
 }
 
 /// Where nobody can have entered without a fence a drain issues no barrier, and it issues one more where it has to sleep for somebody who
-/// may leave without.
+/// may leave without. One that only looks sleeps for nobody.
 #[test]
 fn a_drain_under_a_label_issues_a_barrier_only_if_it_must() {
     use crate::fences::tests::barriers;
@@ -96,7 +96,7 @@ fn a_drain_under_a_label_issues_a_barrier_only_if_it_must() {
             return;
         }
         let (place, [show, _]) = (Place::new(), labels());
-        let inside = |way: Way| {
+        let inside = |way: Way, wait: Duration| {
             let (leave, left) = mpsc::channel::<()>();
             let (inside, came) = mpsc::channel();
             let address = place.address();
@@ -108,13 +108,17 @@ fn a_drain_under_a_label_issues_a_barrier_only_if_it_must() {
                 ticket.leave();
             });
             came.recv().unwrap();
-            let drain = || assert_eq!(place.drain_labelled(&[show], way.fences(), now()), Err(RemoveError::TimedOut));
+            let deadline = Some(Instant::now() + wait);
+            let drain =
+                || assert_eq!(place.drain_labelled(&[show], way.fences(), deadline), Err(RemoveError::TimedOut));
             let issued = barriers(drain);
             drop(leave);
             thread.join().unwrap();
             issued
         };
-        assert_eq!([Way::Symmetric, Way::Fenced, Way::Unfenced].map(inside), [0, 0, 2]);
+        let ways = [Way::Symmetric, Way::Fenced, Way::Unfenced];
+        assert_eq!(ways.map(|way| inside(way, A_WHILE)), [0, 0, 2]);
+        assert_eq!(ways.map(|way| inside(way, Duration::ZERO)), [0, 0, 1]);
         assert_eq!(barriers(|| assert_eq!(place.drain_labelled(&[show], Fences::Asymmetric, None), Ok(()))), 0);
     });
 }
