@@ -226,13 +226,15 @@ where
         let (mut gone, mut payload) = (0, None);
         // All of it is begun at once, and one after the other is finished: who waits for one of them waits for what the drops of others do.
         let all: Vec<_> = self.given_up().collect();
-        let _duty = Duty::begin(all.iter().flat_map(Leaving::addresses));
+        // The first one's last, as it ends first: with its removal, after which another object may have the slot.
+        let mut duties: Vec<_> = all.iter().rev().map(|leaving| Duty::begin(leaving.addresses().into_iter())).collect();
         for leaving in all {
             // What is not quiet is given up again, as it is dropped.
             if let Ok(mut quiet) = leaving.drain_until(Instant::now()) {
                 gone += quiet.len();
                 panic.catch(|| payload = quiet.drop_payloads_but(kept).or(payload.take()));
             }
+            drop(duties.pop());
         }
         panic.resume();
         (gone, payload)

@@ -1,13 +1,14 @@
 //! Circles of one kind each, and what becomes of everybody in them. `rings` mixes the kinds.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use enodev_handles::{CloseError, Deadlock, Exclusion, Exclusive, Gate, RemoveError, Strategy};
+use enodev_handles::{CloseError, Deadlock, Exclusion, Exclusive, Gate, Label, RemoveError, Strategy};
 
-use crate::common::{OnDrop, STRATEGIES, disks, until};
+use crate::common::{OnDrop, STRATEGIES, disks, index, until};
 
 const ROUNDS: usize = 200;
 
@@ -75,6 +76,38 @@ fn a_circle_of_drains_with_deadlines_is_found_at_once() {
                 told == [None, Some(RemoveError::Deadlock)] || told == [Some(RemoveError::Deadlock), None],
                 "{told:?}"
             );
+        }
+    }
+}
+
+/// Who only looks whether somebody is inside waits for nobody, and so closes no circle.
+#[test]
+fn a_drain_whose_deadline_has_passed_closes_no_circle() {
+    for strategy in STRATEGIES {
+        for _ in 0..ROUNDS {
+            let arena = disks::<(), ()>(strategy);
+            let [ours, others] = [(), ()].map(|()| arena.insert((), ()).unwrap());
+            let both = Barrier::new(2);
+            thread::scope(|scope| {
+                let remover = scope.spawn(|| {
+                    let _inside = arena.enter(others).unwrap();
+                    both.wait();
+                    arena.remove(ours)
+                });
+                let inside = arena.enter(ours).unwrap();
+                both.wait();
+                until(|| arena.domain().counts().drains_now == 1);
+                let mut leaving = arena.leave();
+                leaving.mark(others).unwrap();
+                for _ in 0..10 {
+                    let (given_back, error) = leaving.drain_until(Instant::now()).unwrap_err();
+                    assert_eq!(error, RemoveError::TimedOut);
+                    leaving = given_back;
+                }
+                drop(inside);
+                assert_eq!(remover.join().unwrap(), Ok(()));
+                assert_eq!(leaving.drain().unwrap().len(), 1);
+            });
         }
     }
 }
@@ -298,6 +331,60 @@ fn who_waits_for_what_another_reaps_waits_for_all_that_he_reaps() {
             assert_ne!(joined == Err(RemoveError::Deadlock), refused.load(Ordering::SeqCst), "{joined:?}");
         });
     }
+}
+
+/// D-1: what has been reaped is over: who waits, while the reaper is at another, for an object that came to the same slot since, does not
+/// wait for the reaper.
+#[test]
+fn who_waits_for_what_came_after_what_was_reaped_does_not_wait_for_the_reaper() {
+    static LOCK: Exclusion = Exclusion::new(());
+    let mut met = 0;
+    for _ in 0..ROUNDS {
+        let arena = disks::<(), OnDrop>(Strategy::Auto);
+        let (both, refused) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
+        let (meet, note) = (Arc::clone(&both), Arc::clone(&refused));
+        let locks = OnDrop::new(move || {
+            meet.wait();
+            note.store(LOCK.lock().is_err(), Ordering::SeqCst);
+        });
+        // So many that some slots are soon used again.
+        let firsts: Vec<_> = (0..500).map(|_| arena.insert((), OnDrop::new(|| {})).unwrap()).collect();
+        let second = arena.insert((), locks).unwrap();
+        let mut leaving = arena.leave();
+        firsts.iter().try_for_each(|first| leaving.mark(*first)).unwrap();
+        drop(leaving);
+        arena.leave().mark(second).unwrap();
+        let slots: HashSet<_> = firsts.into_iter().map(index).collect();
+        thread::scope(|scope| {
+            let held = LOCK.lock().unwrap();
+            let reaper = scope.spawn(|| arena.reap());
+            both.wait();
+            arena.flush();
+            let mut inserted = (0..2000).map(|_| arena.insert((), OnDrop::new(|| {})).unwrap());
+            let again = inserted.find(|handle| slots.contains(&index(*handle)));
+            let Some(again) = again else {
+                drop(held);
+                return;
+            };
+            met += 1;
+            let inside = arena.enter_owned(again, Label::new("read")).unwrap();
+            let remover = {
+                let arena = &arena;
+                scope.spawn(move || arena.remove(again).map(drop))
+            };
+            until(|| arena.is_leaving(again));
+            scope.spawn(move || {
+                // That those who close the circle meet is left to chance.
+                (0..100).for_each(|_| thread::yield_now());
+                drop(inside);
+            });
+            assert_eq!(arena.join(again), Ok(()));
+            drop(held);
+            assert_eq!((remover.join().unwrap(), reaper.join().unwrap()), (Ok(()), 501));
+        });
+        assert!(!refused.load(Ordering::SeqCst), "told of a circle that is none");
+    }
+    assert_ne!(met, 0, "no slot is used again");
 }
 
 /// What is abandoned as it is marked is nobody's: it can be taken up at once, and once.
