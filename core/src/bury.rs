@@ -190,7 +190,8 @@ fn take(quiet: &mut Drained<'_>, panic: &mut Option<Box<dyn Any + Send>>) -> Opt
     }
 }
 
-fn keep_first(first: &mut Option<Box<dyn Any + Send>>, panic: Box<dyn Any + Send>) {
+/// Keeps the first of several panics, to let it go on when all is done.
+pub(crate) fn keep_first(first: &mut Option<Box<dyn Any + Send>>, panic: Box<dyn Any + Send>) {
     match first {
         None => *first = Some(panic),
         // What a panic carries is foreign too.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use enodev_handles::{Label, Lock};
 
+use crate::bury::keep_first;
 use crate::handle::{AsKobject, BindingHandle, DeviceHandle, DriverHandle, KobjectHandle};
 use crate::order::{self, Turn};
 use crate::payload::PayloadRef;
@@ -41,42 +42,59 @@ impl Leftovers {
         self.is_any.store(true, Ordering::Relaxed);
     }
 
+    fn all(&self) -> Vec<(DeviceHandle, BindingHandle)> {
+        self.unbindings.lock().clone()
+    }
+
     fn is_any(&self) -> bool {
         // Relaxed: as in `note`.
         self.is_any.load(Ordering::Relaxed)
     }
 
-    fn take(&self) -> Vec<(DeviceHandle, BindingHandle)> {
+    /// Takes one of them; false if somebody else has.
+    fn take(&self, unbinding: (DeviceHandle, BindingHandle)) -> bool {
         let mut unbindings = self.unbindings.lock();
+        let at = unbindings.iter().position(|noted| *noted == unbinding);
+        at.map(|at| unbindings.remove(at));
         // Relaxed: as in `note`.
-        self.is_any.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *unbindings)
+        self.is_any.store(!unbindings.is_empty(), Ordering::Relaxed);
+        at.is_some()
     }
 }
 
 impl Store {
+    /// Whether there may be something for `reap_drivers` to do.
+    pub(crate) fn has_driver_leftovers(&self) -> bool {
+        self.inner.leftovers.is_any() || self.inner.drivers.has_given_up()
+    }
+
     /// Ends unbindings and removals of drivers that were given up, where nobody is in the way. Waits for nobody.
     ///
     /// # Panics
     ///
     /// With the first panic of a driver's drop, when all else has been done.
     pub(crate) fn reap_drivers(&self) {
-        if self.inner.leftovers.is_any() {
-            for (device, binding) in self.inner.leftovers.take() {
-                match self.try_end_binding(device, binding) {
-                    Looked::InTheWay => self.inner.leftovers.note(device, binding),
-                    Looked::Over => {}
-                    // Where it is leaving already, somebody is at it.
-                    Looked::Orphan(driver) => drop(self.inner.drivers.abandon(driver)),
-                }
+        let mut panic = None;
+        let unbindings = if self.inner.leftovers.is_any() { self.inner.leftovers.all() } else { Vec::new() };
+        for (device, binding) in unbindings {
+            // One at a time: whoever else looks meanwhile finds the others.
+            if !self.inner.leftovers.take((device, binding)) {
+                continue;
+            }
+            match catch_unwind(AssertUnwindSafe(|| self.try_end_binding(device, binding))) {
+                Ok(Looked::InTheWay) => self.inner.leftovers.note(device, binding),
+                Ok(Looked::Over) => {}
+                // Where it is leaving already, somebody is at it.
+                Ok(Looked::Orphan(driver)) => drop(self.inner.drivers.abandon(driver)),
+                Err(first) => keep_first(&mut panic, first),
             }
         }
-        let mut panic = None;
         if self.inner.drivers.has_given_up() {
             for leaving in self.inner.drivers.given_up() {
                 let Ok(mut quiet) = leaving.drain_until(Instant::now()) else { continue };
-                let dropped = catch_unwind(AssertUnwindSafe(|| quiet.drop_payloads()));
-                panic = panic.or(dropped.err());
+                if let Err(first) = catch_unwind(AssertUnwindSafe(|| quiet.drop_payloads())) {
+                    keep_first(&mut panic, first);
+                }
             }
         }
         if let Some(panic) = panic {
@@ -88,12 +106,20 @@ impl Store {
     fn try_end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Looked {
         let object = device.kobject();
         let Some(driver) = self.inner.driver_of(binding) else { return Looked::Over };
+        let (bus, lock) = {
+            let Ok(body) = self.inner.nodes.enter(object) else { return Looked::Over };
+            let Some(part) = &body.part else { return Looked::Over };
+            (part.bus.as_ref().map(|on| on.bus), part.lock())
+        };
+        // Before the rest, as who gives them up is to be inside nothing.
+        let Some(parent) = bus.map_or(Some(None), |bus| self.try_hold_parent(bus, object)) else {
+            return Looked::InTheWay;
+        };
+        let Some(held) = self.try_hold(object, lock) else { return Looked::InTheWay };
         let Ok(code) = self.inner.drivers.enter(driver) else { return Looked::Over };
         // One that leaves takes its binding along. Who is inside it keeps the binding from being met by its removal.
         let Ok(body) = self.inner.nodes.enter(object) else { return Looked::Over };
         let Some(part) = &body.part else { return Looked::Over };
-        let parent = part.bus.as_ref().map_or(Some(None), |on| self.try_hold_parent(on.bus, object));
-        let (Some(parent), Some(held)) = (parent, self.try_hold(object, part.lock())) else { return Looked::InTheWay };
         let locked = code.code.locks().then(|| self.try_lock_labelled(object, Label::new("remove")));
         let Ok(mut guarded) = locked.transpose() else { return Looked::InTheWay };
         let Some(leaving) = self.inner.bindings.take_up(binding) else { return Looked::Over };

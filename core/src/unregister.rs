@@ -9,7 +9,7 @@ use std::time::Instant;
 use enodev_attrs::Errno;
 use enodev_handles::{Pin, Stale};
 
-use crate::bury::Spots;
+use crate::bury::{Spots, keep_first};
 use crate::entries::{Child, forget};
 use crate::error::{Error, Result};
 use crate::events::call;
@@ -116,6 +116,9 @@ impl Store {
     ///
     /// With the first panic of a payload's or a driver's drop.
     pub fn reap(&self) -> usize {
+        if !self.has_leftovers() {
+            return 0;
+        }
         let before = self.inner.nodes.len();
         self.reap_but(KobjectHandle::null());
         before.saturating_sub(self.inner.nodes.len())
@@ -149,6 +152,11 @@ impl Store {
         body.and_then(|body| body.payload.into_value()).ok_or(Error::WrongType)
     }
 
+    /// Whether there may be something to be finished that was given up. Asked before each removal: it takes no lock.
+    fn has_leftovers(&self) -> bool {
+        self.inner.nodes.has_given_up() || self.has_driver_leftovers()
+    }
+
     /// Finishes what was given up. The payload of one object is handed back, if it is among them.
     fn reap_but(&self, kept: KobjectHandle) -> Option<Body> {
         let mut found = None;
@@ -160,7 +168,7 @@ impl Store {
             let Ok(quiet) = leaving.drain_until(Instant::now()) else { continue };
             match catch_unwind(AssertUnwindSafe(|| self.finish(quiet, kept))) {
                 Ok((_, payload)) => found = payload.or(found),
-                Err(first) => panic = panic.or(Some(first)),
+                Err(first) => keep_first(&mut panic, first),
             }
         }
         if let Some(panic) = panic {

@@ -1,9 +1,10 @@
 //! Removals that were given up, and who goes on with them.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 
-use enodev::{AnyObject, DeviceHandle, DeviceType, Driver, Errno, Error, Exclusion, Removal, Scope, Store};
+use enodev::{AnyObject, DeviceHandle, DeviceType, Driver, Errno, Error, Exclusion, Phase, Removal, Scope, Store};
 
 use crate::chips::{Bench, Chip, Numbers};
 use crate::common::{GONE, panic_of, until};
@@ -126,6 +127,33 @@ impl Drop for Fatal {
     }
 }
 
+/// A driver that unregisters itself as it is asked, and panics as it is dropped.
+pub(crate) struct Brief;
+
+impl Driver for Brief {
+    type Bus = Numbers;
+    type Device = AnyObject;
+    type Data = ();
+
+    fn probe(&self, device: &mut Scope<'_, Self::Device>) -> Result<(), Errno> {
+        let drivers = device.store().bus_of(device.device()).unwrap().unwrap();
+        let brief = device
+            .store()
+            .drivers_on(drivers)
+            .unwrap()
+            .find(|driver| &*device.store().driver_name(*driver).unwrap() == "brief");
+        assert_eq!(device.store().unregister_driver(brief.unwrap()), Ok(Removal::Begun(0)));
+        Err(Errno::ENXIO)
+    }
+}
+
+impl Drop for Brief {
+    #[expect(clippy::panic, reason = "the test is about it")]
+    fn drop(&mut self) {
+        panic!("the driver's end");
+    }
+}
+
 /// S0-15: a thread leaves the data of a device that is to be unbound, and of whose driver the drop panics; what else it is to unbind, and is still
 /// inside of, is unbound as it leaves that.
 #[test]
@@ -143,4 +171,35 @@ fn a_driver_that_panics_at_its_end_spoils_no_other_unbinding() {
     bench.log();
     drop(in_first);
     assert_eq!((bench.log(), store.driver_of(first)), (vec!["kept remove 1".to_owned()], Ok(None)));
+}
+
+/// S0-15: of two unbindings that were given up, the end of one panics, as a driver does that came meanwhile and goes at once: the other is ended all
+/// the same.
+#[test]
+fn a_panic_spoils_no_other_unbinding_that_was_given_up() {
+    let bench = Bench::new();
+    let store = &bench.store;
+    let driver = bench.driver(bench.logger("all"), &[1, 2]);
+    let [first, second, awaited] = [1, 2, 3].map(|id| bench.plug(id));
+    thread::scope(|scope| {
+        let guard = store.enter::<Chip>(awaited).unwrap();
+        let inside = scope.spawn(|| {
+            let _data = [first, second].map(|device| store.data::<String>(device).unwrap());
+            store.unregister_subtree(awaited)
+        });
+        until(|| store.stats().drains_now == 1);
+        assert_eq!([first, second].map(|device| store.unbind(device, driver)), [Err(Error::Deadlock); 2]);
+        drop(guard);
+        assert_eq!(inside.join().unwrap(), Ok(Removal::Done(1)));
+    });
+    let (bus, is_first) = (bench.bus, AtomicBool::new(true));
+    let observe = move |notice: &enodev::Notice<'_>| {
+        if notice.phase() == Phase::Unbound && is_first.swap(false, SeqCst) {
+            notice.store().register_driver(bus, "brief", Brief, vec![1, 2]).unwrap();
+        }
+    };
+    store.observe(observe).unwrap();
+    assert_eq!(bench.log(), ["all probe 1", "all probe 2"]);
+    assert_eq!(panic_of(|| _ = store.reap()), "the driver's end");
+    assert_eq!(bench.log(), ["all remove 1", "all remove 2"]);
 }
