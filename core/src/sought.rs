@@ -1,5 +1,11 @@
 //! Drivers that are to be asked about a device as somebody lets go of a lock.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+use enodev_attrs::contain::contain;
+
+use crate::bury::keep_first;
 use crate::error::Error;
 use crate::handle::{DriverHandle, KobjectHandle, device};
 use crate::payload::Body;
@@ -89,11 +95,22 @@ impl Drop for LetGo<'_> {
 impl Store {
     #[cold]
     fn go_on_seeking(&self, lock: KobjectHandle) {
+        let mut panic = None;
+        // All at once: who asks for one takes the lock, too, and is not to come upon the others as he lets go of that, one within the other.
         for wanted in self.inner.sought.take(lock) {
-            match wanted.driver {
+            let ask = || match wanted.driver {
                 Some(driver) => self.offer(device(wanted.device), driver),
                 None => self.seek_drivers(wanted.device),
+            };
+            if let Err(first) = catch_unwind(AssertUnwindSafe(ask)) {
+                keep_first(&mut panic, first);
             }
+        }
+        match panic {
+            Some(panic) if !thread::panicking() => resume_unwind(panic),
+            // This is part of another panic's unwinding, and must not abort the process. What the panic carries is foreign.
+            Some(panic) => drop(contain(|| drop(panic))),
+            None => {}
         }
     }
 

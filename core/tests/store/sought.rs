@@ -8,7 +8,8 @@ use enodev::{AnyObject, BusType, Driver, Errno, Error, Group, Phase, Removal, Sc
 use parking_lot::Mutex;
 
 use crate::chips::{Bench, Chip, Logger};
-use crate::common::until;
+use crate::common::{panic_of, until};
+use crate::given_up::Brief;
 
 /// S1-6, T94: a driver that is registered by who has the lock of a device is asked about that as the lock is given up, and once.
 #[test]
@@ -147,4 +148,16 @@ fn a_driver_that_comes_while_a_child_is_put_below_may_remove_others() {
     let child = bench.store.new_device(parent, "child", bench.chip, Chip(3)).group(group).register().unwrap();
     assert_eq!((*removed.lock(), bench.store.contains(other)), (Some(Ok(())), false));
     assert!(bench.store.contains(child) && bench.store.driver_of(parent).unwrap().is_some());
+}
+
+/// S0-15: a driver that unregisters itself as it is asked, and panics as it is dropped, keeps no other from being asked as the same lock is given up.
+#[test]
+fn a_driver_that_panics_at_its_end_keeps_no_other_from_being_asked() {
+    let bench = Bench::new();
+    let device = bench.plug(1);
+    let held = bench.store.lock(device).unwrap();
+    bench.store.register_driver(bench.bus, "brief", Brief, vec![1]).unwrap();
+    let takes = bench.driver(bench.logger("takes"), &[1]);
+    assert_eq!(panic_of(|| drop(held)), "the driver's end");
+    assert_eq!((bench.log(), bench.store.driver_of(device)), (vec!["takes probe 1".to_owned()], Ok(Some(takes))));
 }
