@@ -1,6 +1,8 @@
+use std::ops::ControlFlow;
+
 use enodev_attrs::Errno;
 use enodev_attrs::contain::contain;
-use enodev_handles::Label;
+use enodev_handles::{Arena, Handle, Kind, Label, RemoveError};
 
 use crate::binding::{BindingBody, BindingMeta, Part};
 use crate::driver::{Data, DriverCode, Stage};
@@ -8,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::handle::{AsKobject, BindingHandle, BusHandle, DeviceHandle, DriverHandle, KobjectHandle, device, kind};
 use crate::members::Snapshot;
 use crate::observe::Phase;
-use crate::order::{self, Turn};
+use crate::order::Turn;
 use crate::payload::{Body, PayloadRef};
 use crate::pending;
 use crate::scope::{Held, Where};
@@ -99,8 +101,8 @@ impl Store {
     /// `ENODEV`: the device or the driver. [`Error::NotBound`]: the device is not bound to the driver; where another thread unbinds it just
     /// now, this returns when that is done. [`Error::Leaving`]: it cannot wait for that. [`Error::Inside`]: the caller has an exclusive
     /// payload, in an attribute or with a guard, which `remove` needs; nothing has changed. [`Error::Deadlock`]: those inside wait for
-    /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, any other removal, and [`reap`](Self::reap)
-    /// go on with it.
+    /// the caller; [`Error::Barrier`]: the binding goes on leaving, and to call this again, any removal of objects, and
+    /// [`reap`](Self::reap) go on with it.
     ///
     /// # Linux
     ///
@@ -113,18 +115,35 @@ impl Store {
     /// Unbinds a device from what it is bound to. None where another thread has done so; [`Error::Leaving`] where it is at it, and
     /// cannot be waited for.
     pub(crate) fn end_binding(&self, device: DeviceHandle, binding: BindingHandle) -> Result<Option<Removal>> {
+        let bindings = &self.inner.bindings;
+        loop {
+            if let ControlFlow::Break(ended) = self.end_if_free(device, binding)? {
+                return Ok(ended);
+            }
+            match bindings.join(binding) {
+                Ok(()) => return Ok(None),
+                // Whoever was at it is not any more, and another may be.
+                Err(RemoveError::Leaving) if may_go_on(bindings, binding) => {}
+                Err(_) => return Err(Error::Leaving),
+            }
+        }
+    }
+
+    /// As `end_binding`, if nobody else is at it: else goes on with nothing, inside nothing.
+    fn end_if_free(&self, device: DeviceHandle, binding: BindingHandle) -> Result<ControlFlow<Option<Removal>>> {
+        let over = Ok(ControlFlow::Break(None));
         if self.inner.bindings.is_inside(binding) {
             // To be taken up as the caller leaves, or by who comes first. It may be leaving already.
             let _ = self.inner.bindings.abandon(binding);
             pending::put_off_unbinding(&self.inner, device, binding);
-            return Ok(Some(Removal::Begun(1)));
+            return Ok(ControlFlow::Break(Some(Removal::Begun(1))));
         }
         let object = device.kobject();
-        let Some(driver) = self.inner.driver_of(binding) else { return Ok(None) };
+        let Some(driver) = self.inner.driver_of(binding) else { return over };
         // Where who has it waits for the caller, it is done without.
         let parent = self.hold_parent(object).unwrap_or_default();
         // A driver that leaves is bound to nothing any more.
-        let Ok(code) = self.inner.drivers.enter(driver) else { return Ok(None) };
+        let Ok(code) = self.inner.drivers.enter(driver) else { return over };
         let locked = code.code.locks().then(|| self.lock_labelled(object, Label::new("remove")));
         // Who unbinds is inside the device, which so stays until that is done; or removes it.
         let (mut guarded, body) = match (locked.transpose(), self.inner.nodes.enter(object)) {
@@ -134,22 +153,17 @@ impl Store {
             (locked, Err(_)) => {
                 // Who waits for another thread's removal is inside nothing.
                 drop((locked, code, parent));
-                return self.inner.nodes.join(object).map(|()| None).map_err(|_| Error::Leaving);
+                return self.inner.nodes.join(object).map_err(|_| Error::Leaving).and(over);
             }
         };
-        let Some(part) = &body.part else { return Ok(None) };
+        let Some(part) = &body.part else { return over };
         let leaving = match self.leave_binding(binding) {
             Ok(leaving) => leaving,
             Err(Error::Leaving) => {
                 drop((body, guarded, code, parent));
-                return match self.inner.bindings.join(binding) {
-                    Ok(()) => Ok(None),
-                    // Whoever was at it is not any more.
-                    Err(_) if self.inner.bindings.is_given_up(binding) => self.end_binding(device, binding),
-                    Err(_) => Err(Error::Leaving),
-                };
+                return Ok(ControlFlow::Continue(()));
             }
-            Err(Error::Errno(_)) => return Ok(None),
+            Err(Error::Errno(_)) => return over,
             Err(error) => return Err(error),
         };
         let mut quiet = leaving.drain().map_err(|(given_up, error)| {
@@ -171,7 +185,7 @@ impl Store {
         // An observer may have registered a driver.
         drop(let_go);
         self.drop_orphan(orphan);
-        Ok(Some(Removal::Done(1)))
+        Ok(ControlFlow::Break(Some(Removal::Done(1))))
     }
 
     /// Whether somebody is at the removal of a binding.
@@ -312,28 +326,6 @@ impl Store {
         let _ = self.ask_driver(&held, object, driver);
     }
 
-    /// Where the bus wants it, the lock of the parent, before that of the device.
-    #[track_caller]
-    pub(crate) fn hold_parent(&self, object: KobjectHandle) -> Result<Option<Held<'_>>> {
-        let bus = {
-            let body = self.inner.nodes.enter(object)?;
-            let Some(on) = body.part.as_ref().and_then(|part| part.bus.as_ref()) else { return Ok(None) };
-            on.bus
-        };
-        self.hold_parent_on(bus, object)
-    }
-
-    /// As `hold_parent`, of a device of this bus, which may be leaving.
-    #[track_caller]
-    pub(crate) fn hold_parent_on(&self, bus: BusHandle, object: KobjectHandle) -> Result<Option<Held<'_>>> {
-        if !self.inner.buses.enter(bus)?.locks_parent {
-            return Ok(None);
-        }
-        let parent = self.inner.nodes.get_leaving(&self.inner.domain.pin(), object)?.parent_of(object);
-        // Parents come first.
-        if [parent, object].iter().any(|object| order::is_held(self, *object)) { Ok(None) } else { self.hold(parent) }
-    }
-
     fn matches(&self, code: &DriverCode, body: &Body) -> bool {
         let Some(on) = body.part.as_ref().and_then(|part| part.bus.as_ref()) else { return false };
         let Ok(bus) = self.inner.buses.enter(on.bus) else { return false };
@@ -442,3 +434,15 @@ impl Inner {
 }
 
 type LeavingBinding<'a> = enodev_handles::Leaving<'a, kind::Binding, BindingMeta, BindingBody>;
+
+/// Whether who was told that somebody is at a removal, and is inside nothing, is to try again: it was given up, or can be waited for. It may
+/// change hands between two of these questions.
+pub(crate) fn may_go_on<K, S, P>(arena: &Arena<K, S, P>, handle: Handle<K>) -> bool
+where
+    K: Kind,
+    S: Send + Sync + 'static,
+    P: Send + Sync + 'static,
+{
+    let is_given_up = || arena.is_given_up(handle);
+    is_given_up() || arena.may_join(handle) || is_given_up()
+}

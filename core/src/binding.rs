@@ -89,11 +89,10 @@ impl Part {
         self.is_ready.store(true, Ordering::Relaxed);
     }
 
-    /// Who has the lock in order to bind the device goes through the drivers for one that seeks one: who meant to do so may have been kept
-    /// from taking the lock, as the two would have waited for each other.
+    /// Whether the device is still to go through the drivers. Asked under the lock, by who had to wait for that: whoever had it before may
+    /// have had the device do so.
     pub(crate) fn is_seeking(&self) -> bool {
-        // Acquire: pairs with the Release of `seek`. Who is kept from the lock has said so before, and who keeps it asks before it
-        // gives it up.
+        // Acquire: pairs with the Release of `seek`: who finds that another has gone through the drivers finds what came of it.
         self.is_seeking.load(Ordering::Acquire)
     }
 

@@ -1,7 +1,9 @@
 use std::any::Any;
 
 use enodev_attrs::{Errno, Name};
+use enodev_handles::RemoveError;
 
+use crate::bind::may_go_on;
 use crate::bus::{Bus, BusType};
 use crate::device_type::Lending;
 use crate::device_type::private::Lend;
@@ -222,7 +224,8 @@ impl Store {
     /// they came. What it says to them is not told here: see [`driver_of`](Self::driver_of).
     ///
     /// Where the lock of a device is had by the caller, in a callback or with [`lock`](Self::lock), or by somebody who waits for the caller,
-    /// it is asked about that one as the lock is given up; so it is where another driver is just asked about a device, and refuses it.
+    /// it is asked about that one as the lock is given up; so it is where another driver is just asked about a device, and refuses it. Where the
+    /// caller has the device's exclusive payload, which the driver needs, it counts as having refused that one.
     ///
     /// # Errors
     ///
@@ -357,8 +360,8 @@ impl Store {
             }
             match self.inner.drivers.join(driver) {
                 Ok(()) => return Err(Errno::ENODEV.into()),
-                // Whoever was at it is not any more.
-                Err(_) if self.inner.drivers.is_given_up(driver) => {}
+                // Whoever was at it is not any more, and another may be.
+                Err(RemoveError::Leaving) if may_go_on(&self.inner.drivers, driver) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -14,9 +14,23 @@ thread_local! {
     /// Why a removal could not be finished as the callback returned that had begun it.
     static UNFINISHED: Cell<Option<Error>> = const { Cell::new(None) };
     /// Devices that are to be unbound, and whose bindings the thread was inside of.
-    static UNBINDINGS: RefCell<Vec<(Later, DeviceHandle, BindingHandle)>> = const { RefCell::new(Vec::new()) };
+    static UNBINDINGS: RefCell<PutOff> = const { RefCell::new(PutOff(Vec::new())) };
     /// Attributes that are not shown any more, and which the thread was inside of.
     static REVOKED: RefCell<Vec<(Later, Revoked)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Unbindings, which are left to the next removal where the thread comes to its end before it leaves what it is inside of.
+struct PutOff(Vec<(Later, DeviceHandle, BindingHandle)>);
+
+impl Drop for PutOff {
+    fn drop(&mut self) {
+        for (later, device, binding) in self.0.drain(..) {
+            let inner = later.lock().upgrade();
+            if let Some(inner) = inner {
+                inner.leftovers.note(device, binding);
+            }
+        }
+    }
 }
 
 /// What stays put off is given back as this is dropped, also where foreign code that ran in between has panicked.
@@ -92,7 +106,7 @@ fn settle_all() -> Result {
         }
     }
     settle_unbindings();
-    PENDING.set(UNBINDINGS.try_with(|all| !all.borrow().is_empty()).unwrap_or(false));
+    PENDING.set(UNBINDINGS.try_with(|all| !all.borrow().0.is_empty()).unwrap_or(false));
     drop(revoked_later);
     UNFINISHED.take().map_or(Ok(()), Err)
 }
@@ -100,7 +114,7 @@ fn settle_all() -> Result {
 /// Has a device unbound as the calling thread leaves what its driver keeps of it. Where that thread is at its end, it is left to the next
 /// removal.
 pub(crate) fn put_off_unbinding(inner: &Inner, device: DeviceHandle, binding: BindingHandle) {
-    let noted = UNBINDINGS.try_with(|all| all.borrow_mut().push((Later::clone(&inner.later), device, binding)));
+    let noted = UNBINDINGS.try_with(|all| all.borrow_mut().0.push((Later::clone(&inner.later), device, binding)));
     match noted {
         Ok(()) => PENDING.set(true),
         Err(_) => inner.leftovers.note(device, binding),
@@ -117,8 +131,8 @@ pub(crate) fn settle_unbindings() {
 
 #[cold]
 fn settle_all_unbindings() {
-    let mut later_still = Kept::new(|kept| _ = UNBINDINGS.try_with(|all| all.borrow_mut().append(kept)));
-    let next = || UNBINDINGS.try_with(|all| all.borrow_mut().pop()).ok().flatten();
+    let mut later_still = Kept::new(|kept| _ = UNBINDINGS.try_with(|all| all.borrow_mut().0.append(kept)));
+    let next = || UNBINDINGS.try_with(|all| all.borrow_mut().0.pop()).ok().flatten();
     while let Some((later, device, binding)) = next() {
         let Some(store) = Store::again(&later) else { continue };
         if store.inner.bindings.is_inside(binding) {

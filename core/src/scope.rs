@@ -6,7 +6,7 @@ use enodev_handles::{Active, Lock};
 use crate::context::Context;
 use crate::device_type::Lending;
 use crate::error::{Error, Result};
-use crate::handle::{AsKobject, DeviceHandle, KobjectHandle, device};
+use crate::handle::{AsKobject, BusHandle, DeviceHandle, KobjectHandle, device};
 use crate::order::{self, Turn};
 use crate::payload::{Body, PayloadRef};
 use crate::sought::LetGo;
@@ -314,6 +314,44 @@ impl Store {
         }
         lock.acquire()?;
         Ok(Held::new(self, object, Turn::begin(self, object, lock)))
+    }
+
+    /// Where the bus wants it, the lock of the parent, before that of the device.
+    #[track_caller]
+    pub(crate) fn hold_parent(&self, object: KobjectHandle) -> Result<Option<Held<'_>>> {
+        match self.parent_to_hold(object)? {
+            Some(parent) => self.hold(parent),
+            None => Ok(None),
+        }
+    }
+
+    /// As `hold_parent`, of a device of this bus, which may be leaving.
+    #[track_caller]
+    pub(crate) fn hold_parent_on(&self, bus: BusHandle, object: KobjectHandle) -> Result<Option<Held<'_>>> {
+        match self.parent_to_hold_on(bus, object)? {
+            Some(parent) => self.hold(parent),
+            None => Ok(None),
+        }
+    }
+
+    /// The parent whose lock comes before that of the device, if the bus wants it.
+    pub(crate) fn parent_to_hold(&self, object: KobjectHandle) -> Result<Option<KobjectHandle>> {
+        let bus = {
+            let body = self.inner.nodes.enter(object)?;
+            let Some(on) = body.part.as_ref().and_then(|part| part.bus.as_ref()) else { return Ok(None) };
+            on.bus
+        };
+        self.parent_to_hold_on(bus, object)
+    }
+
+    fn parent_to_hold_on(&self, bus: BusHandle, object: KobjectHandle) -> Result<Option<KobjectHandle>> {
+        if !self.inner.buses.enter(bus)?.locks_parent {
+            return Ok(None);
+        }
+        let parent = self.inner.nodes.get_leaving(&self.inner.domain.pin(), object)?.parent_of(object);
+        // Parents come first.
+        let is_held = [parent, object].iter().any(|object| order::is_held(self, *object));
+        Ok((!is_held).then_some(parent))
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

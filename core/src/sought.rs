@@ -130,19 +130,18 @@ impl Store {
         object: KobjectHandle,
         driver: Option<DriverHandle>,
     ) -> Option<(Option<Held<'_>>, Held<'_>)> {
-        let leave_to = |lock| {
-            self.inner.sought.note(Wanted { lock, device: object, driver });
-            None
-        };
-        let parent = match self.hold_parent(object) {
-            Ok(parent) => parent,
-            Err(Error::Inside | Error::Deadlock) => return self.parent(device(object)).ok().and_then(leave_to),
-            Err(_) => return None,
-        };
-        match self.hold(object) {
-            Ok(held) => Some((parent, held?)),
-            Err(Error::Inside | Error::Deadlock) => leave_to(object),
+        let hold = |lock| match self.hold(lock) {
+            Ok(held) => Some(held),
+            Err(Error::Inside | Error::Deadlock) => {
+                self.inner.sought.note(Wanted { lock, device: object, driver });
+                None
+            }
             Err(_) => None,
-        }
+        };
+        let parent = match self.parent_to_hold(object).ok()? {
+            Some(parent) => hold(parent)?,
+            None => None,
+        };
+        Some((parent, hold(object)??))
     }
 }

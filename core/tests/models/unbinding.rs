@@ -247,3 +247,33 @@ fn who_is_inside_nothing_waits_for_an_unbinding_that_is_put_off() {
         assert_eq!(rig.store.driver_of(sda), Ok(None));
     });
 }
+
+/// E-6: several unbind a device, one of which would wait for itself and gives it up, and another goes on: who is inside nothing waits, or does it;
+/// it is never told that somebody is at it.
+#[test]
+fn who_is_inside_nothing_is_told_of_nobody_who_is_at_it() {
+    check(|| {
+        let rig = Rig::new();
+        let (driver, code) = rig.driver("sd", take);
+        let [(sda, _), (sdb, _)] = ["sda", "sdb"].map(|name| rig.add(name));
+        let inside = rig.spawn(move |rig| {
+            let Ok(_data) = rig.store.data::<Disk>(sda) else { return };
+            let _ = rig.store.unregister_subtree(sdb);
+        });
+        let gives_up = rig.spawn(move |rig| {
+            let Ok(_guard) = rig.store.enter::<Disk>(sdb) else { return };
+            let _ = rig.store.unbind(sda, driver);
+        });
+        let unbinder = rig.spawn(move |rig| rig.store.unbind(sda, driver));
+        let answers = [rig.store.unbind(sda, driver), unbinder.join().unwrap()];
+        assert!(
+            answers.iter().all(|answer| matches!(answer, Ok(Removal::Done(1)) | Err(Error::NotBound))),
+            "{answers:?}"
+        );
+        inside.join().unwrap();
+        gives_up.join().unwrap();
+        assert_eq!(rig.store.driver_of(sda), Ok(None));
+        let _ = rig.store.unregister_subtree(sdb);
+        code.assert_bound(0);
+    });
+}

@@ -1,10 +1,13 @@
 //! Removals that were given up, and who goes on with them.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 
-use enodev::{AnyObject, DeviceHandle, DeviceType, Driver, Errno, Error, Exclusion, Phase, Removal, Scope, Store};
+use enodev::{
+    AnyObject, Bound, DeviceHandle, DeviceType, Driver, Errno, Error, Exclusion, Phase, Removal, Scope, Store,
+};
 
 use crate::chips::{Bench, Chip, Numbers};
 use crate::common::{GONE, panic_of, until};
@@ -202,4 +205,30 @@ fn a_panic_spoils_no_other_unbinding_that_was_given_up() {
     assert_eq!(bench.log(), ["all probe 1", "all probe 2"]);
     assert_eq!(panic_of(|| _ = store.reap()), "the driver's end");
     assert_eq!(bench.log(), ["all remove 1", "all remove 2"]);
+}
+
+thread_local! {
+    static KEPT: RefCell<Option<Bound<'static, String>>> = const { RefCell::new(None) };
+}
+
+/// S1-8: a thread that has put an unbinding off ends before it leaves what it is inside of: whoever reaps next goes on with it.
+#[test]
+fn an_unbinding_whose_thread_has_ended_is_gone_on_with() {
+    let bench: &'static Bench = Box::leak(Box::new(Bench::new()));
+    let (store, driver) = (&bench.store, bench.driver(bench.logger("all"), &[1]));
+    let device = bench.plug(1);
+    let put_off = thread::spawn(move || {
+        // Thread-local variables are destroyed in the opposite order: this one after those of the store.
+        KEPT.set(None);
+        let data = store.data::<String>(device).unwrap();
+        let unbound = store.unbind(device, driver);
+        KEPT.set(Some(data));
+        unbound
+    });
+    assert_eq!(put_off.join().unwrap(), Ok(Removal::Begun(1)));
+    store.reap();
+    assert_eq!(
+        (bench.log(), store.driver_of(device)),
+        (vec!["all probe 1".to_owned(), "all remove 1".to_owned()], Ok(None))
+    );
 }
