@@ -95,11 +95,13 @@ impl Marked<'_> {
         note: impl FnOnce(&[Occupant]),
     ) -> Result<(), RemoveError> {
         let inside = those_who_stay(inside);
-        let _waiting = self.begin_wait(&inside, deadline);
-        if !inside.is_empty() {
+        let count = || self.begin_wait(&inside, deadline);
+        let _counted = if inside.is_empty() {
+            count()
+        } else {
             note(&inside);
-            sleep(self.fences, self.addresses, &inside, deadline)?;
-        }
+            sleep(self.fences, self.addresses, &inside, deadline, count)?
+        };
         if self.stays.wait(self.addresses, deadline) { Ok(()) } else { Err(RemoveError::TimedOut) }
     }
 
@@ -124,17 +126,26 @@ impl Marked<'_> {
 }
 
 /// Sleeps until all of these have left. As long as that takes, nobody's removal ends who is at one of `duties`.
-fn sleep(fences: Fences, duties: &[usize], inside: &[Occupant], deadline: Option<Instant>) -> Result<(), RemoveError> {
+///
+/// Counts the caller among those who wait when it has said for whom: whoever finds it counted, and makes it wait for itself, is told so.
+fn sleep<'t>(
+    fences: Fences,
+    duties: &[usize],
+    inside: &[Occupant],
+    deadline: Option<Instant>,
+    count: impl FnOnce() -> Option<Waiting<'t>>,
+) -> Result<Option<Waiting<'t>>, RemoveError> {
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
         // Who only looks waits for nobody: he closes no circle, and nobody has to wake him.
-        return if inside.iter().any(Occupant::is_inside) { Err(RemoveError::TimedOut) } else { Ok(()) };
+        return if inside.iter().any(Occupant::is_inside) { Err(RemoveError::TimedOut) } else { Ok(None) };
     }
     let raised: Vec<u32> = inside.iter().map(Occupant::raise_alarm).collect();
     fences.heavy(|| !inside.iter().all(Occupant::is_fenced))?;
     let _duty = Duty::begin(duties.iter().copied());
     let _waiting = waits::for_occupants(records::own_number(), inside)?;
+    let counted = count();
     let has_left = |(occupant, report): (&Occupant, u32)| occupant.wait(report, deadline);
-    if inside.iter().zip(raised).all(has_left) { Ok(()) } else { Err(RemoveError::TimedOut) }
+    if inside.iter().zip(raised).all(has_left) { Ok(counted) } else { Err(RemoveError::TimedOut) }
 }
 
 /// Those who were seen inside one object under some labels. The object stays and others come: each is waited for as long as
@@ -169,10 +180,8 @@ impl<'a> Under<'a> {
     pub(crate) fn wait(self, deadline: Option<Instant>, tally: Option<&Tally>) -> Result<(), RemoveError> {
         let inside = those_who_stay(self.inside);
         let must_wait = !inside.is_empty() || !self.stays.is_none();
-        let _waiting = tally.filter(|_| must_wait).and_then(|tally| tally.begin(deadline));
-        if !inside.is_empty() {
-            sleep(self.fences, &[], &inside, deadline)?;
-        }
+        let count = || tally.filter(|_| must_wait).and_then(|tally| tally.begin(deadline));
+        let _counted = if inside.is_empty() { count() } else { sleep(self.fences, &[], &inside, deadline, count)? };
         let stays = self.stays.wait_under(self.address, self.labels, self.last, deadline);
         if stays { Ok(()) } else { Err(RemoveError::TimedOut) }
     }
