@@ -223,7 +223,10 @@ impl Store {
 
     /// Has drivers let go of objects that have been drained, drops the payloads, takes the objects out of the tree and gives them up.
     /// Returns how many there were, and the one payload that is not to be dropped, if it is among them.
-    fn finish(&self, mut quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Body>) {
+    fn finish(&self, quiet: Drained<'_>, kept: KobjectHandle) -> (usize, Option<Body>) {
+        // Dropped last, also where a payload's drop panics: what it has drivers asked is no part of the removal.
+        let mut later = Vec::new();
+        let mut quiet = quiet;
         let (first, count) = (quiet.handles().next(), quiet.len());
         let (one, many): (_, Vec<_>);
         let objects: &[KobjectHandle] = match first {
@@ -236,12 +239,10 @@ impl Store {
                 &many
             }
         };
-        let mut later = Vec::new();
         let mut finish = Finish { store: self, objects, spots: Spots::default() };
         let payload = quiet.attend(|quiet| self.bury(quiet, kept, &mut finish.spots, &mut later));
         drop(finish);
         drop(quiet);
-        drop(later);
         (count, payload)
     }
 

@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
-use enodev::{Error, Phase, Removal};
+use enodev::{DeviceHandle, DriverHandle, Error, Phase, Removal};
 use enodev_handles::sync::Mutex;
 
 use crate::check;
 use crate::common::{Disk, GONE, Rig};
 use crate::driver::{refuse, take};
+
+/// One that is inside the data of a device unbinds it, if it comes in time.
+fn unbind_from_inside(rig: &Rig, device: DeviceHandle, driver: DriverHandle) {
+    let Ok(data) = rig.store.data::<Disk>(device) else { return };
+    let unbound = rig.store.unbind(device, driver);
+    assert!(matches!(unbound, Ok(Removal::Begun(1)) | Err(_)), "{unbound:?}");
+    data.visit();
+}
 
 /// T99: the name of a device's driver is read while one driver after the other is asked and refuses, and one takes the device and lets
 /// go of it: it is the name of that one, or none.
@@ -118,12 +126,7 @@ fn who_unbinds_what_it_is_in_does_so_as_it_leaves() {
         let rig = Rig::new();
         let (driver, code) = rig.driver("sd", take);
         let (sda, witness) = rig.add("sda");
-        let inside = rig.spawn(move |rig| {
-            let Ok(data) = rig.store.data::<Disk>(sda) else { return };
-            let unbound = rig.store.unbind(sda, driver);
-            assert!(matches!(unbound, Ok(Removal::Begun(1)) | Err(_)), "{unbound:?}");
-            data.visit();
-        });
+        let inside = rig.spawn(move |rig| unbind_from_inside(rig, sda, driver));
         let removed = rig.store.unregister_subtree(sda);
         assert_eq!(removed, Ok(Removal::Done(1)));
         witness.assert_gone();
@@ -141,12 +144,7 @@ fn who_unbinds_what_it_is_in_meets_the_end_of_the_driver() {
         let rig = Rig::new();
         let (driver, code) = rig.driver("sd", take);
         let (sda, _) = rig.add("sda");
-        let inside = rig.spawn(move |rig| {
-            let Ok(data) = rig.store.data::<Disk>(sda) else { return };
-            let unbound = rig.store.unbind(sda, driver);
-            assert!(matches!(unbound, Ok(Removal::Begun(1)) | Err(_)), "{unbound:?}");
-            data.visit();
-        });
+        let inside = rig.spawn(move |rig| unbind_from_inside(rig, sda, driver));
         let removed = rig.store.unregister_driver(driver);
         inside.join().unwrap();
         assert!(removed.is_ok(), "{removed:?}");
@@ -234,12 +232,7 @@ fn who_is_inside_nothing_waits_for_an_unbinding_that_is_put_off() {
         let rig = Rig::new();
         let (driver, code) = rig.driver("sd", take);
         let (sda, _) = rig.add("sda");
-        let inside = rig.spawn(move |rig| {
-            let Ok(data) = rig.store.data::<Disk>(sda) else { return };
-            let unbound = rig.store.unbind(sda, driver);
-            assert!(matches!(unbound, Ok(Removal::Begun(1)) | Err(_)), "{unbound:?}");
-            data.visit();
-        });
+        let inside = rig.spawn(move |rig| unbind_from_inside(rig, sda, driver));
         let unbound = rig.store.unbind(sda, driver);
         assert!(matches!(unbound, Ok(Removal::Done(1)) | Err(enodev::Error::NotBound)), "{unbound:?}");
         code.assert_bound(0);

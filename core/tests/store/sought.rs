@@ -1,10 +1,13 @@
 //! Drivers that could not be asked about a device at once, as who meant to ask would have waited for himself.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use enodev::{AnyObject, BusType, Driver, Errno, Error, Group, Phase, Removal, Scope, Visibility};
+use enodev::{
+    AnyObject, BusType, DeviceType, Driver, Errno, Error, Group, Obituary, Phase, Removal, Scope, Visibility,
+};
 use parking_lot::Mutex;
 
 use crate::chips::{Bench, Chip, Logger};
@@ -160,4 +163,60 @@ fn a_driver_that_panics_at_its_end_keeps_no_other_from_being_asked() {
     let takes = bench.driver(bench.logger("takes"), &[1]);
     assert_eq!(panic_of(|| drop(held)), "the driver's end");
     assert_eq!((bench.log(), bench.store.driver_of(device)), (vec!["takes probe 1".to_owned()], Ok(Some(takes))));
+}
+
+/// A payload that panics as it is dropped, if it is to.
+struct Brittle(bool);
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        assert!(!self.0, "as it does");
+    }
+}
+
+/// Lets go of a port, and has another driver come for what that hangs on.
+struct Heir(Box<dyn Fn() + Send + Sync>);
+
+impl Driver for Heir {
+    type Bus = Hub;
+    type Device = AnyObject;
+    type Data = ();
+
+    fn probe(&self, _: &mut Scope<'_, AnyObject>) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &mut Scope<'_, AnyObject>, (): ()) {
+        (self.0)();
+    }
+}
+
+/// S1-9: a driver that comes while a device leaves whose parent is locked for that is asked about the parent when the removal is over, also
+/// where it ends in a panic.
+#[test]
+fn a_driver_that_comes_while_a_child_leaves_is_asked_when_that_has_left() {
+    for is_brittle in [false, true] {
+        let bench = Arc::new(Bench::new());
+        let store = &bench.store;
+        let hub = store.register_bus("hub", Hub).unwrap();
+        let ty = store.define(DeviceType::shared::<Brittle>("brittle")).unwrap();
+        let (parent, was_leaving) = (bench.plug(1), Arc::new(Mutex::new(None)));
+        let port = Arc::new(Mutex::new(None));
+        let (note, child, later) = (Arc::clone(&was_leaving), Arc::clone(&port), Arc::downgrade(&bench));
+        let come = move || {
+            let (bench, note, child) = (later.upgrade().unwrap(), Arc::clone(&note), *child.lock());
+            let asked = bench.logger("heir").probing(move |device| {
+                *note.lock() = device.store().obituary(child.unwrap()).map(|port: Obituary| port.is_leaving);
+                Ok(())
+            });
+            bench.driver(asked, &[1]);
+        };
+        store.register_driver(hub, "leaver", Heir(Box::new(come)), ()).unwrap();
+        let device = store.new_device(parent, "port", ty, Brittle(is_brittle)).on(hub, ()).register().unwrap();
+        *port.lock() = Some(device);
+        let removed = catch_unwind(AssertUnwindSafe(|| store.unregister_subtree(device)));
+        assert_eq!(removed.is_err(), is_brittle);
+        assert_eq!(*was_leaving.lock(), Some(false), "{is_brittle}");
+        assert!(store.driver_of(parent).unwrap().is_some());
+    }
 }

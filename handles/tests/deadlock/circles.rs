@@ -303,6 +303,17 @@ fn a_circle_through_a_gate_is_found() {
     }
 }
 
+/// A payload that wants a lock as it is dropped, once another thread has come to the barrier; and whether it was refused.
+fn locks_as_it_is_dropped(lock: &'static Exclusion) -> (OnDrop, Arc<Barrier>, Arc<AtomicBool>) {
+    let (both, refused) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
+    let (meet, note) = (Arc::clone(&both), Arc::clone(&refused));
+    let locks = OnDrop::new(move || {
+        meet.wait();
+        note.store(lock.lock().is_err(), Ordering::SeqCst);
+    });
+    (locks, both, refused)
+}
+
 /// D-1: one reaps two removals that were given up, and as the first payload is dropped wants a lock whose holder waits for the second: of the two
 /// one is told.
 #[test]
@@ -310,12 +321,7 @@ fn who_waits_for_what_another_reaps_waits_for_all_that_he_reaps() {
     static LOCK: Exclusion = Exclusion::new(());
     for _ in 0..ROUNDS {
         let arena = disks::<(), OnDrop>(Strategy::Auto);
-        let (both, refused) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
-        let (meet, note) = (Arc::clone(&both), Arc::clone(&refused));
-        let locks = OnDrop::new(move || {
-            meet.wait();
-            note.store(LOCK.lock().is_err(), Ordering::SeqCst);
-        });
+        let (locks, both, refused) = locks_as_it_is_dropped(&LOCK);
         let [_, second] = [locks, OnDrop::new(|| {})].map(|payload| {
             let handle = arena.insert((), payload).unwrap();
             arena.leave().mark(handle).unwrap();
@@ -341,12 +347,7 @@ fn who_waits_for_what_came_after_what_was_reaped_does_not_wait_for_the_reaper() 
     let mut met = 0;
     for _ in 0..ROUNDS {
         let arena = disks::<(), OnDrop>(Strategy::Auto);
-        let (both, refused) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
-        let (meet, note) = (Arc::clone(&both), Arc::clone(&refused));
-        let locks = OnDrop::new(move || {
-            meet.wait();
-            note.store(LOCK.lock().is_err(), Ordering::SeqCst);
-        });
+        let (locks, both, refused) = locks_as_it_is_dropped(&LOCK);
         // So many that some slots are soon used again.
         let firsts: Vec<_> = (0..500).map(|_| arena.insert((), OnDrop::new(|| {})).unwrap()).collect();
         let second = arena.insert((), locks).unwrap();
